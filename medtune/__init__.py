@@ -1,0 +1,58 @@
+"""medtune adapts medical language models and keeps the adaptation honest.
+
+    import medtune
+
+    run = medtune.train("recipes/quickstart.yaml", {"train.max_steps": 40})
+    print(run.scores.comparisons[0].difference, run.adapter)
+
+Names are loaded when they are first used, so that ``import medtune`` costs nothing.
+"""
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medtune.errors import MedtuneError
+    from medtune.models import attach, load_adapter
+    from medtune.pipeline import Inputs, Run, gather, load_base, train
+    from medtune.recipe import Recipe
+    from medtune.recipe import load as load_recipe
+
+# Where bitsandbytes falls back to its own CPU kernel it logs a failure when it is imported, and
+# peft imports it: this has to stand before any of them.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+__version__ = "0.1.0"
+__all__ = [
+    "Inputs",
+    "MedtuneError",
+    "Recipe",
+    "Run",
+    "attach",
+    "gather",
+    "load_adapter",
+    "load_base",
+    "load_recipe",
+    "train",
+]
+
+_HOMES = {
+    "Inputs": "pipeline",
+    "MedtuneError": "errors",
+    "Recipe": "recipe",
+    "Run": "pipeline",
+    "attach": "models",
+    "gather": "pipeline",
+    "load_adapter": "models",
+    "load_base": "pipeline",
+    "load_recipe": "recipe",
+    "train": "pipeline",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'medtune' has no attribute {name!r}")
+    home = import_module(f"medtune.{_HOMES[name]}")
+    return getattr(home, "load" if name == "load_recipe" else name)

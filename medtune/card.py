@@ -1,0 +1,91 @@
+"""The model card of an adapter, written from the run's own records and from nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+from medtune.digests import write_text
+from medtune.models.adapter import CARD
+from medtune.recipe import Recipe
+from medtune.records import AdapterManifest, ArmScore, Comparison, ScoreReport
+
+
+def write_card(
+    adapter: Path,
+    *,
+    recipe: Recipe,
+    manifest: AdapterManifest,
+    digest: str,
+    data: dict[str, Any],
+    scores: ScoreReport | None,
+) -> None:
+    """Write ``README.md`` into the adapter's folder, with the front matter that the hub reads."""
+    train = data["splits"]["train"]
+    licences = "; ".join(f"{name} ({rows} rows)" for name, rows in train["licences"].items())
+    sections = [
+        _front_matter(manifest),
+        f"# {recipe.name}\n\nA {recipe.adapter.method} adapter of rank {recipe.adapter.rank} on "
+        f"{manifest.base}, for the task {recipe.data.task}. Made with medtune.\n\n"
+        "Not for clinical use: no safety evidence is attached to this adapter. It has been scored "
+        "on the benchmark below and on nothing else.",
+        "## Identity\n\n"
+        f"- adapter digest: `{digest}`\n- base: {manifest.base}"
+        + (f" at commit `{manifest.base_revision}`" if manifest.base_revision else "")
+        + f"\n- base digest: `{manifest.base_digest}`\n"
+        f"- base stored as: {manifest.quantization} / {recipe.base.dtype}\n"
+        f"- chat template: {manifest.template} (sha256 `{manifest.template_digest}`), answers end "
+        f"with `{manifest.stop_token}`\n- exported step: {manifest.step}",
+        "## Data\n\n"
+        f"- {train['kept']} rows, {train['tokens']} tokens, {train['supervised_tokens']} "
+        f"supervised; {len(train['dropped'])} dropped and {len(train['truncated'])} cut for "
+        f"length\n- licences: {licences}",
+        _score_section(scores),
+        "## Use\n\n"
+        "```python\nimport medtune\n\n"
+        'recipe = medtune.load_recipe("recipe.lock.yaml")  # in the run\'s folder\n'
+        "base = medtune.load_base(recipe.base)\n"
+        'model = medtune.load_adapter(base, "adapter")  # checks the base\'s digest\n```\n\n'
+        "It is a plain PEFT adapter: `peft.PeftModel.from_pretrained(base, folder)` loads it too, "
+        "without that check.",
+    ]
+    write_text(adapter / CARD, "\n\n".join(sections) + "\n")
+
+
+def _front_matter(manifest: AdapterManifest) -> str:
+    return (
+        f"---\nbase_model: {manifest.base}\nbase_model_relation: adapter\nlibrary_name: peft\n"
+        "tags:\n- medtune\n- lora\n- medical\n---"
+    )
+
+
+def _score_section(scores: ScoreReport | None) -> str:
+    if scores is None:
+        return "## Scores\n\nNone: the recipe's data has no test rows."
+    lines = [
+        f"## Scores\n\nOn {scores.test_set}. Protocol: {scores.protocol}. Computed in "
+        f"{scores.dtype}.",
+        "| arm | examples in the prompt | value | 95 % interval |\n|---|---|---|---|\n"
+        + "\n".join(arm_row(arm) for arm in scores.arms),
+        "\n".join(f"- {comparison_text(c)}" for c in scores.comparisons),
+    ]
+    return "\n\n".join(lines)
+
+
+def arm_row(arm: ArmScore) -> str:
+    """One arm as a row of a Markdown table."""
+    value, low, high = (_shown(arm.metric, v) for v in (arm.value, *arm.interval))
+    return f"| {arm.arm} | {arm.few_shot} | {value} | {low} to {high} ({arm.interval_method}) |"
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """One comparison as a sentence."""
+    low, high = comparison.interval
+    p_value = "" if comparison.p_value is None else f", exact McNemar p = {comparison.p_value:.2g}"
+    return (
+        f"against {comparison.against}: {comparison.difference:+.3f} "
+        f"(95 % {low:+.3f} to {high:+.3f}, {comparison.interval_method}{p_value}); "
+        f"{comparison.gained} items gained, {comparison.lost} lost"
+    )
+
+
+def _shown(metric: str, value: float) -> str:
+    return f"{value:.1%}" if metric == "accuracy" else f"{value:.3f} nats"

@@ -1,0 +1,53 @@
+"""The command line: parse, call one function, print, exit with the error's code."""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from medtune import __version__
+from medtune.cli import recipes
+from medtune.cli.train import train
+from medtune.errors import MedtuneError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Adapts medical language models and keeps the adaptation honest.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage or recipe, 5 verification failed, 6 drift, "
+    "130 interrupted with a checkpoint.",
+)
+app.command()(train)
+app.command()(recipes.init)
+app.command()(recipes.validate)
+app.command()(recipes.schema)
+app.add_typer(recipes.recipes, name="recipes")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"medtune {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message on stderr and an exit code."""
+    try:
+        app()
+    except MedtuneError as error:
+        sys.stderr.write(f"medtune: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("medtune: interrupted; nothing was written half\n")
+        sys.exit(128 + signal.SIGINT)

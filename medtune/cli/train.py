@@ -1,0 +1,141 @@
+"""``medtune train``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
+from medtune.cli.progress import make_progress
+from medtune.errors import MedtuneError
+from medtune.recipe import load, require_paths
+from medtune.records import ArmScore, Comparison, ScoreReport
+
+if TYPE_CHECKING:
+    from medtune.pipeline import Inputs, Run
+
+
+def train(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check base, rows and masks, say what would be done, stop."),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished run from its last checkpoint.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run's folder.", show_default="runs")
+    ] = None,
+    offline: OfflineOption = False,
+    allow_drift: Annotated[
+        bool,
+        typer.Option("--allow-drift", help="Resume or repeat although conditions have changed."),
+    ] = False,
+) -> None:
+    """Train the adapter that a recipe describes, and score it against its base.
+
+    The run's folder then holds the adapter in PEFT's format, scores item by item, and the lock
+    that repeats it.
+    """
+    # Checked before torch is imported: a misspelt key or a missing folder is answered at once.
+    checked = load(recipe, overrides or [])
+    require_paths(checked)
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+    try:
+        from medtune import pipeline
+    except ModuleNotFoundError as error:
+        raise MedtuneError(
+            f"training needs {error.name}, which is not installed; "
+            'install medtune with its train extra: pip install "medtune[train]"'
+        ) from error
+
+    progress = make_progress()
+    if dry_run:
+        _print_inputs(pipeline.gather(checked, offline=offline, progress=progress))
+        return
+    run = pipeline.train(
+        recipe,
+        overrides or [],
+        out=out,
+        resume=resume,
+        offline=offline,
+        allow_drift=allow_drift,
+        progress=progress,
+    )
+    _print_run(run)
+
+
+def _print_inputs(inputs: "Inputs") -> None:
+    prepared = inputs.prepared
+    template = inputs.template
+    lines = [
+        f"recipe      {inputs.recipe.name}",
+        f"base        {inputs.located.reference}, digest {inputs.located.digest}",
+        f"template    {template.name}, answers end with {template.stop_token}",
+    ]
+    for split, part in prepared.splits.items():
+        tokens = sum(map(len, part.encoded))
+        lines.append(
+            f"{split:<12}{len(part.encoded)} rows, {tokens} tokens, "
+            f"{sum(e.num_supervised for e in part.encoded)} supervised, "
+            f"{len(part.dropped)} dropped, {len(part.truncated)} cut"
+        )
+    lines.append(f"steps       {inputs.num_steps} of {inputs.recipe.train.batch_size} examples")
+    lines.append("Nothing was trained or written: this was a dry run.")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _print_run(run: "Run") -> None:
+    console = Console(highlight=False)
+    if run.scores is not None:
+        _print_scores(console, run.scores)
+    trained = run.trained
+    loss = "" if trained.validation_loss is None else (
+        f", validation loss {trained.validation_loss:.4f} nats per token"
+    )  # fmt: skip
+    console.print(f"adapter of step {trained.step} of {trained.num_steps}{loss}")
+    console.print(f"adapter digest {run.adapter_digest}", soft_wrap=True)
+    console.print(f"the run is in {run.path}", soft_wrap=True)
+
+
+def _print_scores(console: Console, scores: ScoreReport) -> None:
+    console.print(f"scored on {scores.test_set}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "examples in prompt", scores.arms[0].metric, "95 % interval", "items"):
+        table.add_column(column)
+    for arm in scores.arms:
+        table.add_row(arm.arm, str(arm.few_shot), *_figures(arm), str(arm.num_items))
+    console.print(table)
+    for comparison in scores.comparisons:
+        console.print(_sentence(comparison, scores.arms[0].metric), soft_wrap=True)
+
+
+def _figures(arm: ArmScore) -> tuple[str, str]:
+    low, high = arm.interval
+    if arm.metric == "accuracy":
+        return f"{arm.value:.1%}", f"{low:.1%} to {high:.1%}"
+    return f"{arm.value:.4f}", f"{low:.4f} to {high:.4f}"
+
+
+def _sentence(comparison: Comparison, metric: str) -> str:
+    low, high = comparison.interval
+    if metric == "accuracy":
+        figures = f"{comparison.difference:+.1%} (95 % {low:+.1%} to {high:+.1%})"
+        better = low > 0
+        worse = high < 0
+    else:
+        figures = f"{comparison.difference:+.4f} nats (95 % {low:+.4f} to {high:+.4f})"
+        better = high < 0
+        worse = low > 0
+    verdict = "improved" if better else "worse" if worse else "no difference shown"
+    return (
+        f"adapter against {comparison.against}: {figures}: {verdict}; "
+        f"{comparison.gained} items gained, {comparison.lost} lost"
+    )

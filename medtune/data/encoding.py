@@ -1,0 +1,218 @@
+"""Conversation in, token ids and mask out: the one path for training, scoring and serving.
+
+The prompt is tokenised alone, exactly as it will be when the adapter is asked, and each answer is
+tokenised as its continuation; so nothing that the model is trained behind differs from what it
+will stand behind. Which tokens are supervised follows from where an answer stands in the rendered
+text, never from token ids and never from a template's own generation marks, and is then checked on
+the final ids: decode(supervised) == answer + stop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from medtune.data.template import ChatTemplate, special_tokens
+from medtune.errors import TemplateError
+from medtune.records import Example, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """An example as the model sees it."""
+
+    id: str
+    input_ids: tuple[int, ...]
+    supervised: tuple[bool, ...]
+    """Whether the token at this position is to be predicted; same length as input_ids."""
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def num_supervised(self) -> int:
+        """Tokens that the loss is taken on."""
+        return sum(self.supervised)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    is_answer: bool
+
+
+class Encoder:
+    """Encodes examples with one tokenizer and one template."""
+
+    def __init__(self, template: ChatTemplate) -> None:
+        self.template = template
+        self.tokenizer = template.tokenizer
+        self._specials = special_tokens(self.tokenizer)
+        self._bos = _automatic_bos(self.tokenizer)
+
+    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a conversation in which the assistant is to speak next."""
+        text = self.template.render(messages, add_generation_prompt=True)
+        return tuple(self._first_ids(text))
+
+    def continuation(self, prompt_ids: Sequence[int], text: str) -> tuple[int, ...]:
+        """Token ids of a text that follows the prompt.
+
+        Raises:
+            TemplateError: The tokenizer cannot write this text as a continuation.
+        """
+        return tuple(self._continued(list(prompt_ids), text, "a continuation"))
+
+    def example(self, example: Example) -> Encoded:
+        """Encode a conversation and prove its mask.
+
+        Raises:
+            TemplateError: The template rewrites, reorders or hides what was said; a message holds
+                a control token as text; or nothing, or everything, would be supervised.
+        """
+        self._refuse_control_text(example)
+        ids: list[int] = []
+        mask: list[bool] = []
+        for piece in self._pieces(example):
+            added = (
+                self._continued(ids, piece.text, example.where)
+                if ids
+                else self._first_ids(piece.text)
+            )
+            ids += added
+            mask += [piece.is_answer] * len(added)
+        encoded = Encoded(id=example.id, input_ids=tuple(ids), supervised=tuple(mask))
+        self._check(encoded, example)
+        return encoded
+
+    def _refuse_control_text(self, example: Example) -> None:
+        for message in example.messages:
+            for token in self._specials:
+                if token in message.content:
+                    raise TemplateError(
+                        f"{example.where}: a {message.role} message holds the control token "
+                        f"{token!r} as text; the model would read it as the end or start of a "
+                        "turn. Remove it from the row"
+                    )
+            if any("\ud800" <= character <= "\udfff" for character in message.content):
+                raise TemplateError(
+                    f"{example.where}: a {message.role} message holds half a surrogate pair, "
+                    "which is no Unicode text"
+                )
+
+    def _pieces(self, example: Example) -> list[_Piece]:
+        """Cut the rendered conversation where answers begin and end; stop tokens belong to them."""
+        messages = example.messages
+        text = self.template.render(messages)
+        pieces: list[_Piece] = []
+        position = 0
+        for number, message in enumerate(messages):
+            if not message.supervised:
+                continue
+            before = self.template.render(messages[:number], add_generation_prompt=True)
+            until = self.template.render(messages[: number + 1])
+            if not text.startswith(before) or not text.startswith(until):
+                raise TemplateError(
+                    f"{example.where}: the chat template writes message {number + 1} differently "
+                    "once later messages follow, so training would not match use; "
+                    "use data.template: chatml"
+                )
+            end = len(before) + self._answer_length(until[len(before) :], message, example.where)
+            pieces.append(_Piece(text[position : len(before)], is_answer=False))
+            pieces.append(_Piece(text[len(before) : end], is_answer=True))
+            position = end
+        # What the template writes behind the last answer is never seen in use: it is left out.
+        return pieces
+
+    def _answer_length(self, rest: str, message: Message, where: str) -> int:
+        """Characters of the answer with its stop token; ``rest`` begins where the answer does."""
+        content = message.content if message.content in rest else message.content.strip()
+        start = rest.find(content)
+        stop = rest.find(self.template.stop_token, max(start, 0) + len(content))
+        between = rest[start + len(content) : stop]
+        if start < 0 or stop < 0 or rest[:start].strip() or between.strip():
+            raise TemplateError(
+                f"{where}: the chat template does not write the answer as it is between the "
+                "generation prompt and the stop token (it adds or rewrites something); "
+                "use data.template: chatml"
+            )
+        return stop + len(self.template.stop_token)
+
+    def _first_ids(self, text: str) -> list[int]:
+        """Ids of a text that begins a sequence, with one BOS where the tokenizer has one."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        bos = self._bos
+        if bos is not None and ids[:1] != [bos]:
+            ids = [bos, *ids]
+        if len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:
+            raise TemplateError(
+                "the chat template writes the begin-of-sequence token twice; "
+                "use data.template: chatml"
+            )
+        return ids
+
+    def _continued(self, ids: list[int], text: str, where: str) -> list[int]:
+        """Ids that spell ``text`` right behind ``ids``; proven by decoding.
+
+        SentencePiece tokenizers put a space before a text that stands alone. Where the plain ids
+        do not decode to the text, the ids behind a line break are taken instead.
+        """
+        plain: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if self._decode(ids[-1:] + plain) == self._decode(ids[-1:]) + text:
+            return plain
+        anchor = self.tokenizer("\n", add_special_tokens=False)["input_ids"]
+        behind = self.tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
+        found = list(behind[len(anchor) :])
+        if (
+            behind[: len(anchor)] == anchor
+            and self._decode(anchor + found) == self._decode(anchor) + text
+        ):
+            return found
+        raise TemplateError(
+            f"{where}: the tokenizer cannot write an answer of {len(text)} characters so that it "
+            "decodes to the same text; look for control characters or broken Unicode in it"
+        )
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(
+            self.tokenizer.decode(
+                ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def _check(self, encoded: Encoded, example: Example) -> None:
+        count = encoded.num_supervised
+        if count in (0, len(encoded)):
+            share = "no token" if count == 0 else "every token"
+            raise TemplateError(f"{example.where}: {share} of the row would be supervised")
+        stop = self.template.stop_token_id
+        stops = sum(
+            token == stop and supervised
+            for token, supervised in zip(encoded.input_ids, encoded.supervised, strict=True)
+        )
+        answers = sum(message.supervised for message in example.messages)
+        if stops != answers or encoded.input_ids[-1] != stop:
+            raise TemplateError(
+                f"{example.where}: {stops} of {answers} answers end with the stop token "
+                f"{self.template.stop_token!r}; the model would not learn to stop"
+            )
+
+
+def shorten_prompt(example: Example, characters: int) -> Example | None:
+    """The example with so many characters cut off the start of its last user turn.
+
+    The start, because questions, options and instructions stand at the end. None when nothing of
+    the turn would be left.
+    """
+    position = max(i for i, message in enumerate(example.messages) if message.role == "user")
+    content = example.messages[position].content
+    if characters >= len(content):
+        return None
+    shorter = replace(example.messages[position], content=content[characters:])
+    messages = (*example.messages[:position], shorter, *example.messages[position + 1 :])
+    return replace(example, messages=messages)
+
+
+def _automatic_bos(tokenizer: object) -> int | None:
+    """The BOS that the tokenizer puts before a text by itself, if it does."""
+    ids = tokenizer("a", add_special_tokens=True)["input_ids"]  # type: ignore[operator]
+    bos = tokenizer.bos_token_id  # type: ignore[attr-defined]
+    return int(bos) if bos is not None and ids[:1] == [bos] else None

@@ -1,0 +1,135 @@
+"""Content digests: what a file, a folder or a value is, independent of where it lies.
+
+Hashing a 13 GB base takes half a minute, so digests of files are remembered by (path, inode,
+size, modification time in ns) in medtune's cache; any of the four that differs hashes again.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """Hex sha256 of the text's UTF-8 bytes."""
+    return sha256_bytes(text.encode("utf-8"))
+
+
+def sha256_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Hex sha256 of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
+    return sha256_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read in 8 MiB pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 23):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_named(named: Mapping[str, str]) -> str:
+    """Digest of a set of named files: sha256 over the sorted lines ``<sha256>  <name>``."""
+    return sha256_text("".join(f"{named[name]}  {name}\n" for name in sorted(named)))
+
+
+class FileDigests:
+    """sha256 of files, remembered across processes in one JSON file.
+
+    The memory is a convenience, never a proof: it holds no path that still has the same inode,
+    size and modification time but other bytes only if someone set the clock back on purpose.
+    Registry verification therefore hashes afresh and does not use this class.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._known: dict[str, str] = {}
+        if store.is_file():
+            try:
+                known = json.loads(store.read_text(encoding="utf-8"))
+            except ValueError:
+                known = None
+            # Torn by a crash of another tool: hash again, then rewrite.
+            self._known = known if isinstance(known, dict) else {}
+
+    def of(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Map each path to its hex sha256, hashing only what changed since last time."""
+        keys = {path: _stat_key(path) for path in paths}
+        fresh = {key: sha256_file(path) for path, key in keys.items() if key not in self._known}
+        if fresh:
+            self._known |= fresh
+            self._store.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_json(self._store, self._known)
+        return {path: self._known[key] for path, key in keys.items()}
+
+
+def _stat_key(path: Path) -> str:
+    stat = path.stat()
+    return f"{path.resolve()}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}"
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name only when it is complete and on the disk.
+
+    An exception inside the block leaves whatever was there before untouched.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private (0600); artefacts get what the user's umask allows.
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and durably."""
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically and durably."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON value atomically, keys sorted, two spaces, newline at the end.
+
+    Raises:
+        ValueError: The value holds NaN or infinity, which JSON cannot say.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside the folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,32 @@
+"""Bases and adapters: found, verified, loaded, attached, exported."""
+
+from medtune.models.adapter import (
+    adapter_digest,
+    adapter_state,
+    attach,
+    export,
+    load_adapter,
+    read_manifest,
+    require_effect,
+    set_adapter_state,
+)
+from medtune.models.catalogue import CATALOGUE
+from medtune.models.loading import FrozenBase, load_model, load_tokenizer
+from medtune.models.locate import LocatedBase, locate_base
+
+__all__ = [
+    "CATALOGUE",
+    "FrozenBase",
+    "LocatedBase",
+    "adapter_digest",
+    "adapter_state",
+    "attach",
+    "export",
+    "load_adapter",
+    "load_model",
+    "load_tokenizer",
+    "locate_base",
+    "read_manifest",
+    "require_effect",
+    "set_adapter_state",
+]

@@ -1,0 +1,328 @@
+"""Recipe in, run directory out: the whole run on one screen.
+
+    load recipe -> find base -> read and encode rows -> lock -> train -> export -> reload -> score
+
+Everything that is measured is measured on the exported adapter, read back from disk and put on its
+base; the base itself is that same model with the adapter disabled.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+
+from medtune import models, provenance, training
+from medtune.card import write_card
+from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
+from medtune.digests import atomic_writer, write_json
+from medtune.errors import DriftError, RecipeError
+from medtune.evaluation import score
+from medtune.models import FrozenBase, LocatedBase
+from medtune.models.adapter import SCHEMA_VERSION
+from medtune.models.loading import Tokenizer
+from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
+from medtune.recipe import load as load_recipe
+from medtune.recipe import lock as locks
+from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
+from medtune.runs import FINISHED, open_run
+from medtune.tasks import read_task
+from medtune.training import Trained
+
+NUM_CANARIES = 8
+"""Prompts that the exported adapter must answer otherwise than its base."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run."""
+
+    path: Path
+    recipe: Recipe
+    adapter_digest: str
+    effect: float
+    """Largest divergence from the base on the canary prompts, in nats."""
+    trained: Trained
+    scores: ScoreReport | None
+    """None where the data has no test rows."""
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter's folder, in PEFT's format."""
+        return self.path / "adapter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """All that a run starts from, resolved and checked, before any weight is loaded."""
+
+    recipe: Recipe
+    located: LocatedBase
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    pad_id: int
+    prepared: Prepared
+    lock: Lock
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps that the run will take."""
+        rows = len(self.prepared.splits["train"].encoded)
+        return training.num_steps(self.recipe.train, rows)
+
+
+def train(
+    recipe: Path | str | Recipe,
+    overrides: Overrides = (),
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    offline: bool = False,
+    allow_drift: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Train, export and score the adapter that a recipe describes.
+
+    Args:
+        recipe: A recipe file, the lock of an earlier run, or a recipe loaded before.
+        overrides: ``{"train.max_steps": 40}`` or ``["train.max_steps=40"]``; only with a file.
+        out: Folder in which the run's folder is made; ``runs`` in the working folder by default.
+        resume: Continue an unfinished run from its last checkpoint.
+        offline: Reach for no network.
+        allow_drift: Go on although recipe, data, base or packages differ from what was recorded.
+        progress: Where to report; nowhere by default.
+
+    Raises:
+        MedtuneError: See ``medtune.errors`` for which, and their exit codes.
+    """
+    progress = progress or Silent()
+    recorded = None
+    if isinstance(recipe, Recipe):
+        if overrides:
+            raise RecipeError("give overrides to load_recipe: this recipe is loaded already")
+    else:
+        recorded = locks.read(Path(recipe))
+        recipe = load_recipe(recipe, overrides)
+    started = provenance.now()
+    with open_run(recipe.name, Path(out) if out else None, resume=resume) as run:
+        inputs = gather(recipe, offline=offline, progress=progress)
+        if resume and (run / locks.FILE_NAME).is_file():
+            recorded = locks.read(run / locks.FILE_NAME)
+        if recorded and not allow_drift:
+            refuse_drift(recorded, inputs.lock)
+        inputs.lock.write(run)
+        account = inputs.prepared.account()
+        write_json(run / "data.json", account)
+        base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+        trained, manifest, digest, num_weights = _train_and_export(inputs, base, run, progress)
+        model = models.load_adapter(base, run / "adapter")
+        effect = models.require_effect(model, _canaries(inputs.prepared))
+        scores = _score(model, inputs, run, progress)
+        write_card(
+            run / "adapter",
+            recipe=recipe,
+            manifest=manifest,
+            digest=digest,
+            data=account,
+            scores=scores,
+        )
+        write_json(run / "train.json", _train_record(trained, num_weights, digest, effect))
+        write_json(
+            run / FINISHED,
+            {
+                "started": started,
+                "finished": provenance.now(),
+                "resumed": resume,
+                "base_digest": inputs.located.digest,
+                "adapter_digest": digest,
+                "packages": provenance.packages(),
+                "machine": provenance.machine(),
+            },
+        )
+        return Run(
+            path=run,
+            recipe=recipe,
+            adapter_digest=digest,
+            effect=effect,
+            trained=trained,
+            scores=scores,
+        )
+
+
+def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
+    """Find the base, read and encode all rows; nothing is written and no weight is loaded.
+
+    Raises:
+        MedtuneError: The base or a row is not usable.
+    """
+    progress = progress or Silent()
+    rows = read_task(recipe.data, offline=offline)
+    located = models.locate_base(recipe.base, offline=offline, progress=progress)
+    tokenizer = models.load_tokenizer(located)
+    template = make_template(recipe.data.template, tokenizer)
+    prepared = prepare(rows, recipe.data, template, seed=recipe.seed, progress=progress)
+    _require_context(prepared, located)
+    stops = frozenset({template.stop_token_id, tokenizer.eos_token_id})
+    lock = Lock(
+        recipe=recipe,
+        resolved=Resolved(
+            base={
+                "reference": located.reference,
+                "revision": located.revision,
+                "digest": located.digest,
+            },
+            data={
+                split: {"file": file.file, "sha256": file.sha256}
+                for split, file in rows.files.items()
+            },
+            template=template.digest,
+            tokenizer=located.tokenizer_digest,
+            packages=provenance.packages(),
+        ),
+    )
+    for split, ids in prepared.prompts_also_in_train().items():
+        if ids:
+            progress.say(
+                f"{len(ids)} {split} rows have a prompt that is also in training (data.json "
+                "names them): scores on them show memory"
+            )
+    return Inputs(
+        recipe=recipe,
+        located=located,
+        tokenizer=tokenizer,
+        template=template,
+        pad_id=choose_pad_id(tokenizer, stops),
+        prepared=prepared,
+        lock=lock,
+    )
+
+
+def load_base(
+    section: Base, *, offline: bool = False, progress: Progress | None = None
+) -> FrozenBase:
+    """Find and load a base: a frozen transformers model and its tokenizer.
+
+    Raises:
+        BaseError: It cannot be found, fetched or loaded.
+    """
+    located = models.locate_base(section, offline=offline, progress=progress or Silent())
+    return models.load_model(located, section, models.load_tokenizer(located))
+
+
+def _require_context(prepared: Prepared, located: LocatedBase) -> None:
+    longest = max(len(e) for part in prepared.splits.values() for e in part.encoded)
+    if located.context_tokens is not None and longest > located.context_tokens:
+        raise RecipeError(
+            f"the longest row has {longest} tokens and {located.reference} reads "
+            f"{located.context_tokens}; set data.max_tokens to that and data.on_overlength"
+        )
+
+
+def refuse_drift(recorded: Lock, now: Lock) -> None:
+    """Refuse to mix results of two conditions.
+
+    Raises:
+        DriftError: Something that can change results differs; the message lists it.
+    """
+    differences = locks.drift(recorded, now)
+    if differences:
+        listed = "\n".join(f"  {line}" for line in differences)
+        raise DriftError(
+            f"the conditions differ from the recorded ones:\n{listed}\n"
+            "Restore them, start a run under a new name, or accept it with --allow-drift"
+        )
+
+
+def _train_and_export(
+    inputs: Inputs, base: FrozenBase, run: Path, progress: Progress
+) -> tuple[Trained, AdapterManifest, str, dict[str, int]]:
+    recipe = inputs.recipe
+    model = models.attach(base, recipe.adapter, seed=recipe.seed)
+    num_weights = {
+        "trainable": sum(w.numel() for w in model.parameters() if w.requires_grad),
+        "total": sum(w.numel() for w in model.parameters()),
+    }
+    trained = training.fit(
+        model,
+        inputs.prepared,
+        recipe.train,
+        seed=recipe.seed,
+        pad_id=inputs.pad_id,
+        run=run,
+        progress=progress,
+    )
+    manifest = AdapterManifest(
+        schema_version=SCHEMA_VERSION,
+        base=inputs.located.reference,
+        base_revision=inputs.located.revision,
+        base_digest=inputs.located.digest,
+        template=inputs.template.name,
+        template_digest=inputs.template.digest,
+        tokenizer_digest=inputs.located.tokenizer_digest,
+        stop_token=inputs.template.stop_token,
+        stop_token_id=inputs.template.stop_token_id,
+        pad_token_id=inputs.pad_id,
+        quantization=recipe.base.quantization,
+        step=trained.step,
+    )
+    digest = models.export(
+        model, trained.state, manifest, inputs.tokenizer, inputs.template.source, run / "adapter"
+    )
+    # Back to the bare base: what is measured next is the file, not what is still in memory.
+    model.unload()
+    return trained, manifest, digest, num_weights
+
+
+def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:
+    examples = prepared.splits["train"].examples[:NUM_CANARIES]
+    return [prepared.encoder.prompt(example.prompt) for example in examples]
+
+
+def _score(model: PeftModel, inputs: Inputs, run: Path, progress: Progress) -> ScoreReport | None:
+    """Score base and adapter and write ``scores.json`` and ``items.jsonl``."""
+    if not inputs.prepared.splits["test"].examples:
+        progress.say("the data has no test rows: nothing is scored (see data.test_fraction)")
+        return None
+    recipe = inputs.recipe
+    report = score(
+        model,
+        inputs.prepared,
+        recipe.evaluate,
+        seed=recipe.seed,
+        pad_id=inputs.pad_id,
+        dtype=recipe.base.dtype,
+        progress=progress,
+    )
+    values = asdict(report) | {"arms": [arm.summary() for arm in report.arms]}
+    write_json(run / "scores.json", values)
+    with atomic_writer(run / "items.jsonl") as file:
+        for arm in report.arms:
+            for item in arm.items:
+                record = {"arm": arm.arm, "few_shot": arm.few_shot, **asdict(item)}
+                file.write(json_line(record))
+    return report
+
+
+def json_line(record: dict[str, Any]) -> bytes:
+    """A record as one line of JSON."""
+    return (json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _train_record(
+    trained: Trained, num_weights: dict[str, int], digest: str, effect: float
+) -> dict[str, Any]:
+    position = trained.position
+    return {
+        "adapter_digest": digest,
+        "effect_nats": effect,
+        "exported_step": trained.step,
+        "num_steps": trained.num_steps,
+        "validation_loss": trained.validation_loss,
+        "tokens": position.tokens,
+        "supervised_tokens": position.supervised_tokens,
+        "seconds": position.seconds,
+        "tokens_per_second": position.tokens / position.seconds if position.seconds else None,
+        "weights": num_weights,
+    }

@@ -1,0 +1,166 @@
+"""The sections of a recipe: frozen, typed, and closed to unknown keys.
+
+One section is one part of the pipeline and is handed to its owner whole. The order of the fields
+in ``Recipe`` is the order in which the parts run. A string below a field is its documentation:
+``medtune schema`` prints it, and editors show it.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+NO_EFFECT: dict[str, Any] = {"affects_result": False}
+"""Marks a field that cannot change the weights or the scores; only the others count as drift."""
+
+PATH: dict[str, Any] = {"path": True, "affects_result": False}
+"""Marks a field that names a file or folder. What lies there is pinned by digest in the lock."""
+
+
+class Section(BaseModel):
+    """A part of a recipe: a misspelt key is an error, and a value never changes."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+class Base(Section):
+    """The frozen model that the adapter is trained on."""
+
+    model: str = Field(json_schema_extra=PATH)
+    """Alias of the catalogue (smollm2-135m, meditron-7b, meditron-70b), hub id, folder, or .gguf
+    file. Paths start with ./ or ../ or / and are relative to the recipe."""
+    revision: str | None = Field(default=None, json_schema_extra=NO_EFFECT)
+    """Commit, tag or branch on the hub; resolved to a commit, which the lock records."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Precision of the base's weights and activations; adapter weights are always float32."""
+    quantization: Literal["none", "nf4", "int8"] = "none"
+    """nf4 stores the linear layers in 4 bits with double quantisation (QLoRA, arXiv:2305.14314),
+    int8 in 8 bits (arXiv:2208.07339)."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """auto takes flash_attention_2 on a GPU that has it installed, and sdpa elsewhere."""
+
+
+class Data(Section):
+    """The examples to learn from, to choose the best step by, and to be scored on."""
+
+    task: Literal["medqa", "medqa_5opt", "medmcqa", "pubmedqa", "mcq", "chat"]
+    """What a row means. mcq: multiple choice in MedQA's schema. chat: rows with `messages`."""
+    path: str | None = Field(default=None, json_schema_extra=PATH)
+    """Folder with the task's files (or one .jsonl file of training rows). Without it they are
+    looked for in $MEDTUNE_DATA/qa/<task> and then on the hub."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training groups held out for choosing the best step, where the data has no
+    validation file. 0: no validation, and the last step is exported."""
+    test_fraction: Fraction = 0.0
+    """Share of the training groups held out for the scores, where the data has no test file."""
+    template: Literal["tokenizer", "chatml", "plain"] = "tokenizer"
+    """tokenizer: the base's own chat template. chatml, plain: medtune's, for bases without one."""
+    max_tokens: Annotated[int, Field(ge=16)] = 2048
+    """Longest example in tokens, answer and stop token included."""
+    on_overlength: Literal["error", "drop", "truncate_prompt"] = "error"
+    """What happens to a longer one. truncate_prompt cuts the last user turn; an answer is never
+    cut. data.json counts and names what was dropped or cut."""
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave no row to train on")
+        return self
+
+
+class Adapter(Section):
+    """The trained part."""
+
+    method: Literal["lora"] = "lora"
+    """LoRA (arXiv:2106.09685); QLoRA is the same over `base.quantization: nf4`."""
+    rank: Positive = 16
+    """Inner dimension of the update."""
+    alpha: float = Field(default=32.0, gt=0)
+    """The update is scaled by alpha / rank."""
+    dropout: Fraction = 0.0
+    """Dropout before the adapter's first matrix."""
+    targets: (
+        Literal["all-linear", "attention", "mlp"] | Annotated[list[str], Field(min_length=1)]
+    ) = "all-linear"
+    """Which linear layers: all but the head, a group, or the last parts of their names."""
+
+
+class Train(Section):
+    """How the adapter is trained. Optimiser: AdamW."""
+
+    learning_rate: float = Field(gt=0, lt=1)
+    """Peak learning rate."""
+    schedule: Literal["cosine", "linear", "constant", "warmup-stable-decay"] = "cosine"
+    """Shape after the warm-up. constant stays at the peak; warmup-stable-decay falls linearly in
+    the last tenth."""
+    warmup_fraction: Fraction = 0.1
+    """Share of the steps in which the rate rises linearly from zero."""
+    final_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Rate at the last step as a share of the peak; not for constant, which stays at the peak."""
+    epochs: Positive = 1
+    """Passes over the training rows, where max_steps is not given."""
+    max_steps: Positive | None = None
+    """Optimiser steps; overrides epochs."""
+    batch_size: Positive = 16
+    """Examples in one optimiser step."""
+    micro_batch_size: Positive = 4
+    """Examples in one forward pass at most; changes memory and speed, not the loss."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's decoupled decay, on the adapter's weights."""
+    adam_beta1: Fraction = 0.9
+    """Decay of the first moment."""
+    adam_beta2: Fraction = 0.95
+    """Decay of the second moment."""
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    """Added to the root of the second moment."""
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this L2 norm; null: never."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    eval_every: Positive | None = None
+    """Steps between validation losses; null: after each fifth of the run. The last step is
+    always measured, and the best one is exported."""
+    checkpoint_every: Positive = Field(default=50, json_schema_extra=NO_EFFECT)
+    """Steps between checkpoints that --resume can continue from."""
+    keep_last: Positive = Field(default=2, json_schema_extra=NO_EFFECT)
+    """Checkpoints kept."""
+
+    @model_validator(mode="after")
+    def _no_setting_is_ignored(self) -> Self:
+        if self.schedule == "constant" and self.final_fraction:
+            raise ValueError("final_fraction has no meaning with schedule: constant; remove it")
+        return self
+
+
+class Evaluate(Section):
+    """How base and adapter are scored on the test rows."""
+
+    few_shot: Annotated[int, Field(ge=0)] = 0
+    """Training examples put before each question for one more arm of the base, so that a gain
+    that is only format shows. 0: no such arm."""
+    limit: Positive | None = None
+    """Score the first rows only; the result is then marked incomplete."""
+    batch_size: Positive = 16
+    """Prompts in one forward pass."""
+
+
+class Recipe(Section):
+    """One run. Field order is execution order."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra=NO_EFFECT)
+    """Name of the run and of its folder below runs/."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
+    """Seeds the adapter's start, dropout, the order of the rows and held-out splits."""
+    base: Base
+    data: Data
+    adapter: Adapter = Adapter()
+    train: Train
+    evaluate: Evaluate = Evaluate()

@@ -1,0 +1,67 @@
+"""The run directory: its name is taken once, by one process at a time, and never mixed."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medtune.errors import RunExistsError
+
+DEFAULT_PARENT = Path("runs")
+FINISHED = "provenance.json"
+"""Written last: a run directory that has it is finished."""
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the run came to its end."""
+    return (run / FINISHED).is_file()
+
+
+@contextmanager
+def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
+    """Take a run directory, new or (with ``resume``) unfinished, for this process alone.
+
+    Raises:
+        RunExistsError: The name is taken, there is nothing to resume, or another process is at it.
+    """
+    run = (parent or DEFAULT_PARENT) / name
+    existed = run.exists()
+    if existed and not run.is_dir():
+        raise RunExistsError(f"{run} is a file, not a run; give another name or folder")
+    if resume and not existed:
+        raise RunExistsError(f"there is no run {run} to resume")
+    run.mkdir(parents=True, exist_ok=True)
+    lock_file = run / ".lock"
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunExistsError(f"another process is working on {run}") from error
+        try:
+            _refuse_taken(run, existed=existed, resume=resume)
+        except RunExistsError:
+            lock_file.unlink()
+            raise
+        try:
+            yield run
+        finally:
+            # A run that failed before it wrote anything (a bad row, no base) takes no name.
+            has_begun = any(path != lock_file for path in run.iterdir())
+            if is_finished(run) or not has_begun:
+                lock_file.unlink()
+            if not has_begun:
+                run.rmdir()
+
+
+def _refuse_taken(run: Path, *, existed: bool, resume: bool) -> None:
+    """Looked at once the lock is held, so that no other process can still change the answer."""
+    if is_finished(run):
+        raise RunExistsError(
+            f"{run} is a finished run; give another name (name=...), another folder (--out), or "
+            "remove it"
+        )
+    if existed and not resume:
+        raise RunExistsError(
+            f"{run} is there already, unfinished; continue it with --resume, give another name "
+            "(name=...) or another folder (--out), or remove it"
+        )

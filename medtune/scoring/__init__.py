@@ -1,0 +1,5 @@
+"""One engine for log-likelihoods, used by evaluation and, later, by probes."""
+
+from medtune.scoring.likelihood import Question, log_likelihoods, num_rows
+
+__all__ = ["Question", "log_likelihoods", "num_rows"]

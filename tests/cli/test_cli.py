@@ -1,0 +1,182 @@
+"""The command line as a user meets it: a real process, its output and its exit code."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from fixtures import recipe, write_questions, write_recipe
+
+MEDTUNE = [sys.executable, "-m", "medtune"]
+
+
+def medtune(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MEDTUNE, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_base: Path) -> Path:
+    rows = write_questions(tmp_path / "rows")
+    return write_recipe(tmp_path / "recipe.yaml", recipe(tiny_base, rows))
+
+
+def test_a_misspelt_key_exits_2_at_its_line_without_a_traceback(project: Path):
+    lines = project.read_text().replace("learning_rate", "learning_rte")
+    project.write_text(lines)
+    number = 1 + next(i for i, line in enumerate(lines.splitlines()) if "learning_rte" in line)
+    for command in ("train", "validate"):
+        done = medtune(command, project)
+        assert done.returncode == 2
+        assert f"recipe.yaml:{number}:3 train.learning_rte: unknown key" in done.stderr
+        assert "Did you mean learning_rate?" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_validate_says_that_a_recipe_is_good(project: Path):
+    done = medtune("validate", project, "train.max_steps=3")
+    assert (done.returncode, done.stdout) == (0, f"{project} describes the run tiny.\n")
+
+
+def test_an_override_of_the_wrong_type_exits_2_and_names_the_override(project: Path):
+    done = medtune("train", project, "train.max_steps=many")
+    assert done.returncode == 2
+    assert "override 'train.max_steps=many'" in done.stderr
+
+
+def test_a_dry_run_reports_the_plan_and_writes_nothing(project: Path, tmp_path: Path):
+    done = medtune("train", project, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "24 rows" in done.stdout
+    assert "steps       8 of 8 examples" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_with_a_missing_base_fails(project: Path):
+    done = medtune("train", project, "base.model=./nowhere", "--dry-run")
+    assert done.returncode == 2
+    assert "base.model: there is no file or folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_row_exits_2_with_its_true_line(project: Path, tmp_path: Path):
+    rows = tmp_path / "rows" / "train.jsonl"
+    lines = rows.read_text().splitlines(keepends=True)
+    lines[6:6] = ["\n", '{"question": "SECRET NAME", "options": {}}\n']
+    rows.write_text("".join(lines))
+    done = medtune("train", project, "--dry-run")
+    assert done.returncode == 2
+    assert "train.jsonl:8: found" in done.stderr
+    assert "SECRET" not in done.stderr
+
+
+def test_train_away_from_a_terminal_writes_a_json_line_for_each_step(project: Path, tmp_path: Path):
+    done = medtune("train", project, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    steps = [r for r in records if r["event"] == "progress" and r["step"] == "training"]
+    assert [record["done"] for record in steps] == list(range(1, 9))
+    assert {"loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib"} <= set(
+        steps[0]
+    )
+    assert "adapter against base, 0 examples in the prompt" in done.stdout
+    assert str(tmp_path / "out" / "tiny") in done.stdout
+
+
+def test_train_on_a_terminal_draws_a_bar_with_rate_memory_and_time_left(
+    project: Path, tmp_path: Path
+):
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*MEDTUNE, "train", str(project), "--out", str(tmp_path / "out")],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "160"},
+    ) as started:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:  # Linux ends a terminal that nobody writes to any more with EIO
+            pass
+    os.close(ours)
+    assert started.returncode == 0
+    text = shown.decode()
+    for part in ("training", "8/8", "steps", "loss", "tokens/s", "GiB", "left"):
+        assert part in text
+    assert '{"event"' not in text
+
+
+def test_an_existing_run_exits_2_and_points_at_the_ways_out(project: Path, tmp_path: Path):
+    assert medtune("train", project, "--out", tmp_path / "out").returncode == 0
+    done = medtune("train", project, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "is a finished run; give another name" in done.stderr
+
+
+def test_recipes_are_listed_with_what_they_do_and_shown_as_they_are():
+    listed = medtune("recipes", "list").stdout
+    for name in ("quickstart", "medqa_lora", "medqa_qlora", "medmcqa_lora", "pubmedqa_lora"):
+        assert name in listed
+        assert yaml.safe_load(medtune("recipes", "show", name).stdout)["name"] == name
+
+
+def test_a_recipe_that_does_not_exist_exits_2_and_lists_those_that_do():
+    done = medtune("recipes", "show", "medqa_lor")
+    assert done.returncode == 2
+    assert "medqa_lora" in done.stderr
+
+
+def test_a_copied_recipe_brings_what_it_extends_and_its_rows(tmp_path: Path):
+    done = medtune("recipes", "copy", "medqa_qlora_70b", tmp_path / "a")
+    assert done.returncode == 0
+    assert {path.name for path in (tmp_path / "a").rglob("*.yaml")} == {
+        "medqa_qlora_70b.yaml",
+        "medqa_qlora.yaml",
+        "medqa_lora.yaml",
+        "lora.yaml",
+    }
+    assert medtune("validate", tmp_path / "a" / "medqa_qlora_70b.yaml").returncode == 0
+    medtune("recipes", "copy", "quickstart", tmp_path / "b")
+    assert (tmp_path / "b" / "quickstart" / "train.jsonl").is_file()
+    again = medtune("recipes", "copy", "quickstart", tmp_path / "b")
+    assert again.returncode == 2
+    assert "nothing was copied" in again.stderr
+
+
+def test_init_writes_a_project_that_passes_a_dry_run(tmp_path: Path, tiny_base: Path):
+    assert medtune("init", tmp_path / "mine").returncode == 0
+    path = tmp_path / "mine" / "recipe.yaml"
+    done = medtune("train", path, f"base.model={tiny_base}", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    again = medtune("init", tmp_path / "mine")
+    assert again.returncode == 2
+    assert "is not empty" in again.stderr
+
+
+def test_the_schema_accepts_our_recipes_keys_and_documents_each():
+    schema = json.loads(medtune("schema").stdout)
+    assert {"extends", "name", "base", "data", "adapter", "train"} <= set(schema["properties"])
+    for section in schema["$defs"].values():
+        for name, value in section["properties"].items():
+            assert value.get("description"), name
+
+
+def test_version_is_that_of_the_distribution():
+    from importlib.metadata import version
+
+    assert medtune("--version").stdout == f"medtune {version('medtune')}\n"
+
+
+def test_every_bundled_recipe_is_valid_and_runs_on_the_default_base():
+    from medtune.recipe import load
+    from medtune.recipe.bundled import recipes_folder
+
+    for path in recipes_folder().glob("*.yaml"):
+        assert load(path, ["base.model=smollm2-135m"]).name == path.stem

@@ -1,0 +1,358 @@
+"""Base and adapter are asked the same questions and compared item by item."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_example
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import PeftModel
+
+from medtune.data import Prepared, make_template, prepare
+from medtune.errors import RecipeError
+from medtune.evaluation import compare, score, summarise
+from medtune.evaluation.scores import few_shot_messages
+from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
+from medtune.recipe import Adapter, Base, Data, Evaluate
+from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent, SplitFile, TaskRows
+from medtune.scoring import Question, log_likelihoods
+from medtune.stats import mcnemar_exact, tango_interval, wilson
+
+PAD = 0
+
+
+def choice(number: int, *, right: bool, group: str | None = None) -> ItemScore:
+    return ItemScore(
+        id=f"item-{number}",
+        group=group or f"item-{number}",
+        prompt_digest="0",
+        log_likelihoods=(-1.0, -2.0),
+        num_answer_tokens=1,
+        predicted="A" if right else "B",
+        answer="A",
+    )
+
+
+def free_text(
+    number: int, log_likelihood: float, tokens: int, group: str | None = None
+) -> ItemScore:
+    return replace(
+        choice(number, right=True, group=group),
+        log_likelihoods=(log_likelihood,),
+        num_answer_tokens=tokens,
+        predicted="",
+        answer="",
+    )
+
+
+def arm(name: str, right: str) -> ArmScore:
+    return summarise(name, 0, [choice(n, right=mark == "+") for n, mark in enumerate(right)])
+
+
+# Summaries and comparisons
+
+
+def test_accuracy_is_the_share_of_right_items_with_its_interval() -> None:
+    found = arm("base", "++-+--+-+-")
+    assert (found.metric, found.value, found.num_items, found.num_groups) == (
+        "accuracy", 0.5, 10, 10
+    )  # fmt: skip
+    assert found.interval == wilson(5, 10)
+    assert found.interval_method == "wilson"
+    assert "items" not in found.summary()
+
+
+def test_the_loss_of_free_text_is_per_token_averaged_over_items() -> None:
+    items = [free_text(1, -8.0, 4), free_text(2, -3.0, 3), free_text(3, -50.0, 10)]
+    found = summarise("base", 0, items)
+    assert found.metric == "answer_nll_per_token"
+    assert found.value == pytest.approx((2 + 1 + 5) / 3)
+    assert found.interval_method == "student_t"
+    assert found.interval[0] < found.value < found.interval[1]
+
+
+def test_a_comparison_counts_what_only_one_of_the_two_has_right() -> None:
+    found = compare(arm("adapter", "+++-+--+++"), arm("base", "+--+------"))
+    assert (found.gained, found.lost) == (6, 1)
+    assert found.difference == pytest.approx(0.5)
+    assert found.interval == tango_interval(6, 1, 10)
+    assert found.p_value == pytest.approx(2 * (1 + 7) / 2**7) == mcnemar_exact(6, 1)
+    assert found.against == "base, 0 examples in the prompt"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_the_difference_is_that_of_the_two_accuracies_and_turns_around(
+    pairs: list[tuple[bool, bool]],
+) -> None:
+    a = arm("adapter", "".join("+" if first else "-" for first, _ in pairs))
+    b = arm("base", "".join("+" if second else "-" for _, second in pairs))
+    there, back = compare(a, b), compare(b, a)
+    assert there.difference == pytest.approx(a.value - b.value)
+    assert (there.gained, there.lost) == (back.lost, back.gained)
+    assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]))
+    assert there.p_value == back.p_value
+
+
+def test_repeated_groups_have_no_p_value() -> None:
+    right = [choice(n, right=n % 3 > 0, group=f"patient-{n // 2}") for n in range(12)]
+    wrong = [choice(n, right=n % 4 > 1, group=f"patient-{n // 2}") for n in range(12)]
+    adapter, base = summarise("adapter", 0, right), summarise("base", 0, wrong)
+    found = compare(adapter, base)
+    assert (adapter.num_items, adapter.num_groups) == (12, 6)
+    assert adapter.interval_method == found.interval_method == "clustered_t"
+    assert found.p_value is None
+
+
+def test_a_lower_loss_is_a_gain() -> None:
+    adapter = summarise("adapter", 0, [free_text(n, -2.0 - n, 2) for n in range(5)])
+    base = summarise("base", 0, [free_text(n, -4.0 if n < 4 else -5.0, 2) for n in range(5)])
+    found = compare(adapter, base)
+    assert (found.gained, found.lost) == (2, 2)
+    assert found.difference == pytest.approx((-1 - 0.5 + 0 + 0.5 + 0.5) / 5)
+    assert found.p_value is None
+
+
+# Examples in the prompt
+
+TRAIN = [make_example(f"q{n}", f"a{n}", id=f"row-{n}", system="rules") for n in range(10)]
+
+
+def test_examples_in_the_prompt_are_drawn_by_seed_without_replacement_or_system() -> None:
+    messages = few_shot_messages(TRAIN, 4, 7)
+    assert few_shot_messages(TRAIN, 4, 7) == messages
+    assert few_shot_messages(TRAIN, 4, 8) != messages
+    assert [message.role for message in messages] == ["user", "assistant"] * 4
+    questions = [message.content for message in messages[::2]]
+    assert len(set(questions)) == 4
+    assert [message.content for message in messages[1::2]] == [
+        question.replace("q", "a") for question in questions
+    ]
+    assert few_shot_messages(TRAIN, 0, 7) == ()
+
+
+def test_more_examples_than_training_rows_are_refused() -> None:
+    assert len(few_shot_messages(TRAIN, 10, 7)) == 20
+    with pytest.raises(RecipeError, match=r"few_shot is 11; there are 10 training rows"):
+        few_shot_messages(TRAIN, 11, 7)
+
+
+# Whole scores, on a model
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path) -> FrozenBase:
+    section = Base(model=str(tiny_base), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    return load_model(located, section, load_tokenizer(located))
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> PeftModel:
+    section = Base(model=str(tiny_base), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    model = attach(load_model(located, section, None), Adapter(rank=4), seed=1)
+    generator = torch.Generator().manual_seed(5)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data.normal_(0, 0.1, generator=generator)
+    return model.eval()
+
+
+def letters(count: int, prefix: str, *, offset: int = 0) -> list[Example]:
+    return [
+        make_example(
+            f"Which vitamin is number {n + offset}?\nA. one\nB. two",
+            "AB"[n % 2],
+            id=f"{prefix}-{n}",
+            options=("A", "B"),
+        )
+        for n in range(count)
+    ]
+
+
+CHATS = [
+    make_example("Fever?", "Take your temperature.", id="test-0", system="Be brief."),
+    make_example("Cough?", "Drink tea.", "And then?", "Rest and sleep.", id="test-1"),
+]
+
+
+def prepared(
+    base: FrozenBase,
+    test: list[Example],
+    *,
+    train: list[Example] | None = None,
+    official: int | None = None,
+    **data: object,
+) -> Prepared:
+    train = train or letters(6, "train", offset=100)
+    files = {
+        "train": SplitFile(file="train.jsonl", sha256="0", num_rows=len(train), official_rows=None),
+        "test": SplitFile(
+            file="test.jsonl", sha256="0", num_rows=len(test), official_rows=official
+        ),
+    }
+    rows = TaskRows(task="mcq", splits={"train": train, "test": test}, files=files)
+    settings = {"task": "mcq", "validation_fraction": 0.0, **data}
+    return prepare(rows, Data(**settings), make_template("tokenizer", base.tokenizer), seed=7)
+
+
+def run(model: PeftModel, ready: Prepared, **section: object) -> tuple[ArmScore, ...]:
+    return report(model, ready, **section).arms
+
+
+def report(model: PeftModel, ready: Prepared, **section: object) -> ScoreReport:
+    return score(
+        model,
+        ready,
+        Evaluate(**section),
+        seed=7,
+        pad_id=PAD,
+        dtype="float32",
+        progress=Silent(),
+    )
+
+
+def plainly(
+    model: torch.nn.Module, ready: Prepared, examples: Sequence[Example]
+) -> list[list[float]]:
+    """Log-likelihoods of the options behind the rows' own prompts."""
+    questions = []
+    for example in examples:
+        prompt = ready.encoder.prompt(example.prompt)
+        options = tuple(ready.encoder.continuation(prompt, text) for text in example.options)
+        questions.append(Question(prompt=prompt, continuations=options))
+    return log_likelihoods(model, questions, batch_size=16, pad_id=PAD, progress=Silent())
+
+
+def test_the_disabled_adapter_is_the_base_to_the_last_bit(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    ready = prepared(base, letters(5, "test"))
+    disabled, adapter = run(model, ready)
+    assert (disabled.arm, adapter.arm) == ("base", "adapter")
+    expected = plainly(base.model, ready, ready.splits["test"].examples)
+    assert [list(item.log_likelihoods) for item in disabled.items] == expected
+    for ours, theirs in zip(adapter.items, disabled.items, strict=True):
+        assert ours.log_likelihoods != theirs.log_likelihoods
+        assert ours.prompt_digest == theirs.prompt_digest
+
+
+def test_the_prediction_is_the_likeliest_option_and_scores_are_those_of_the_item_alone(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    ready = prepared(base, letters(6, "test"))
+    adapter = run(model, ready)[-1]
+    for example, item in zip(ready.splits["test"].examples, adapter.items, strict=True):
+        (expected,) = plainly(model, ready, [example])
+        assert item.log_likelihoods == pytest.approx(expected, abs=1e-4)
+        assert item.predicted == example.options[expected.index(max(expected))]
+        assert item.answer == example.answer
+        assert item.num_answer_tokens == 1
+        assert (item.id, item.group) == (example.id, example.group)
+    right = sum(item.predicted == item.answer for item in adapter.items)
+    assert adapter.value == pytest.approx(right / 6)
+
+
+def test_free_text_is_scored_on_the_last_answer_with_its_stop(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    ready = prepared(base, CHATS)
+    found = report(model, ready)
+    adapter = found.arms[-1]
+    losses = []
+    for example, item in zip(CHATS, adapter.items, strict=True):
+        ids = torch.tensor([ready.encoder.example(example).input_ids])
+        length = len(ready.encoder.prompt(example.prompt))
+        answer = ids[0, -item.num_answer_tokens :].tolist()
+        assert base.tokenizer.decode(answer) == example.answer + "</s>"
+        assert length + item.num_answer_tokens == ids.shape[1]
+        with torch.no_grad():
+            logits = model(ids).logits[0].double().log_softmax(-1)
+        expected = sum(float(logits[p - 1, ids[0, p]]) for p in range(length, ids.shape[1]))
+        assert item.log_likelihoods[0] == pytest.approx(expected, abs=1e-4)
+        losses.append(-expected / item.num_answer_tokens)
+    assert adapter.metric == "answer_nll_per_token"
+    assert adapter.value == pytest.approx(sum(losses) / 2, abs=1e-4)
+    assert found.protocol.startswith("answer_nll_per_token")
+    assert math.isfinite(found.comparisons[0].difference)
+
+
+def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    ready = prepared(base, letters(3, "test"))
+    found = report(model, ready, few_shot=2)
+    assert [(arm.arm, arm.few_shot) for arm in found.arms] == [
+        ("base", 0), ("base", 2), ("adapter", 0)
+    ]  # fmt: skip
+    assert [comparison.against for comparison in found.comparisons] == [
+        "base, 0 examples in the prompt",
+        "base, 2 examples in the prompt",
+    ]
+    plain, shots, adapter = found.arms
+    for first, second, third in zip(plain.items, shots.items, adapter.items, strict=True):
+        assert first.prompt_digest == third.prompt_digest != second.prompt_digest
+    again = report(model, ready, few_shot=2)
+    assert again == found
+
+
+def test_a_prompt_beyond_the_bases_context_is_refused(base: FrozenBase, model: PeftModel) -> None:
+    ready = prepared(base, letters(2, "test"), train=letters(40, "train", offset=100))
+    with pytest.raises(RecipeError, match=r"this base reads 512; lower evaluate\.few_shot"):
+        report(model, ready, few_shot=40)
+
+
+@pytest.mark.parametrize(
+    ("official", "limit", "words", "is_official", "is_complete"),
+    [
+        (4, None, "all 4 rows of test.jsonl, the size of the published test set", True, True),
+        (4, 3, "3 rows of test.jsonl: NOT the published test set, which has 4", False, False),
+        (9, None, "4 rows of test.jsonl: NOT the published test set, which has 9", False, True),
+        (None, None, "4 rows of test.jsonl", False, True),
+    ],
+)
+def test_a_score_says_whether_it_is_of_the_published_test_set(
+    base: FrozenBase,
+    model: PeftModel,
+    official: int | None,
+    limit: int | None,
+    words: str,
+    is_official: bool,
+    is_complete: bool,
+) -> None:
+    found = report(model, prepared(base, letters(4, "test"), official=official), limit=limit)
+    assert found.test_set.startswith(words)
+    assert (found.is_official, found.is_complete) == (is_official, is_complete)
+    assert found.arms[0].num_items == (limit or 4)
+
+
+def test_a_test_set_with_a_row_dropped_is_neither_complete_nor_published(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    long = make_example("word " * 300, "A", id="test-9", options=("A", "B"))
+    ready = prepared(
+        base, [*letters(3, "test"), long], official=4, max_tokens=128, on_overlength="drop"
+    )
+    found = report(model, ready)
+    assert (found.is_official, found.is_complete) == (False, False)
+    assert "NOT the published test set" in found.test_set
+
+
+def test_rows_held_out_of_training_are_not_called_a_test_set(
+    base: FrozenBase, model: PeftModel
+) -> None:
+    train = letters(30, "train")
+    files = {"train": SplitFile(file="train.jsonl", sha256="0", num_rows=30, official_rows=None)}
+    rows = TaskRows(task="mcq", splits={"train": train}, files=files)
+    data = Data(task="mcq", validation_fraction=0.0, test_fraction=0.2)
+    ready = prepare(rows, data, make_template("tokenizer", base.tokenizer), seed=7)
+    found = report(model, ready)
+    count = len(ready.splits["test"].examples)
+    assert found.test_set == (
+        f"{count} rows held out of train.jsonl by group: no published test set"
+    )
+    assert found.is_official is False

@@ -1,0 +1,218 @@
+"""Log-likelihoods equal those of a plain forward pass over each sequence, however they are run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_tiny_base
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedModel
+
+from medtune.models import load_model, locate_base
+from medtune.recipe import Base
+from medtune.records import Silent
+from medtune.scoring import Question, likelihood, log_likelihoods, num_rows
+
+PAD = 0
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> PreTrainedModel:
+    section = Base(model=str(tiny_base), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    return load_model(located, section, None).model
+
+
+@torch.no_grad()
+def reference(model: PreTrainedModel, question: Question) -> list[float]:
+    """One unpadded sequence at a time, all logits, double precision behind the model."""
+    found = []
+    for continuation in question.continuations:
+        ids = torch.tensor([question.prompt + continuation])
+        log_probabilities = model(ids, use_cache=False).logits[0].double().log_softmax(-1)
+        start = len(question.prompt) - 1
+        found.append(
+            sum(float(log_probabilities[start + k, token]) for k, token in enumerate(continuation))
+        )
+    return found
+
+
+def run(
+    model: PreTrainedModel, questions: list[Question], *, batch_size: int = 16, pad: int = PAD
+) -> list[list[float]]:
+    return log_likelihoods(model, questions, batch_size=batch_size, pad_id=pad, progress=Silent())
+
+
+def require_equal(model: PreTrainedModel, questions: list[Question], batch_size: int) -> None:
+    found = run(model, questions, batch_size=batch_size)
+    for question, values in zip(questions, found, strict=True):
+        assert values == pytest.approx(reference(model, question), abs=TOLERANCE)
+
+
+TOKENS = st.integers(0, 415)
+
+
+def some_ids(count: int, seed: int) -> tuple[int, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randint(0, 416, (count,), generator=generator).tolist())
+
+
+SHARED = some_ids(40, 1)
+QUESTIONS = {
+    "letters": [
+        Question(prompt=some_ids(5 + 3 * n, n), continuations=((7,), (8,), (9,), (10,)))
+        for n in range(7)
+    ],
+    "texts of one length": [
+        Question(prompt=some_ids(4 + n, n), continuations=((7, 30, 2), (8, 31, 2)))
+        for n in range(5)
+    ],
+    "mixed": [
+        Question(prompt=some_ids(9, 1), continuations=((7,), (8, 9, 10, 11), (12, 13))),
+        Question(prompt=some_ids(3, 2), continuations=((7,), (8,))),
+        Question(prompt=some_ids(1, 3), continuations=(some_ids(20, 9),)),
+        Question(prompt=some_ids(30, 4), continuations=((7, 7), (7,))),
+        Question(prompt=some_ids(12, 5), continuations=((7,),)),
+    ],
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+@pytest.mark.parametrize("shared", [0, 10, 40])
+@pytest.mark.parametrize("kind", sorted(QUESTIONS))
+def test_each_continuation_has_the_log_probability_of_a_plain_forward_pass(
+    model: PreTrainedModel, kind: str, shared: int, batch_size: int
+) -> None:
+    questions = [
+        Question(prompt=SHARED[:shared] + q.prompt, continuations=q.continuations)
+        for q in QUESTIONS[kind]
+    ]
+    found = likelihood._shared_beginning(questions)
+    assert (found >= 32) == (shared == 40)
+    require_equal(model, questions, batch_size)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(TOKENS, min_size=1, max_size=12),
+            st.lists(st.lists(TOKENS, min_size=1, max_size=4), min_size=1, max_size=3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([0, 35]),
+    st.integers(1, 5),
+)
+def test_any_mix_of_questions_is_scored_as_each_alone(
+    model: PreTrainedModel,
+    drawn: list[tuple[list[int], list[list[int]]]],
+    shared: int,
+    batch_size: int,
+) -> None:
+    questions = [
+        Question(
+            prompt=SHARED[:shared] + tuple(prompt),
+            continuations=tuple(tuple(c) for c in continuations),
+        )
+        for prompt, continuations in drawn
+    ]
+    require_equal(model, questions, batch_size)
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=2, max_size=5))
+def test_the_shared_beginning_is_shared_and_leaves_each_prompt_a_token(
+    prompts: list[list[int]],
+) -> None:
+    questions = [
+        Question(prompt=SHARED + tuple(prompt), continuations=((1,),)) for prompt in prompts
+    ]
+    shared = likelihood._shared_beginning(questions)
+    texts = [question.prompt for question in questions]
+    assert len({text[:shared] for text in texts}) == 1
+    shortest = min(map(len, texts))
+    assert shared == shortest - 1 or len({text[: shared + 1] for text in texts}) > 1
+    assert shared < shortest
+
+
+def test_the_same_question_twice_shares_all_but_its_last_token(model: PreTrainedModel) -> None:
+    question = Question(prompt=SHARED, continuations=((7,), (8, 9)))
+    assert likelihood._shared_beginning([question, question]) == len(SHARED) - 1
+    require_equal(model, [question, question], 2)
+
+
+def test_the_shared_beginning_is_run_once(model: PreTrainedModel) -> None:
+    questions = [
+        Question(prompt=SHARED + some_ids(4, n), continuations=((7,), (8,))) for n in range(6)
+    ]
+    seen = []
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: seen.append(tuple(inputs[0].shape))
+    )
+    run(model, questions, batch_size=3)
+    hook.remove()
+    assert seen == [(1, 40), (3, 4), (3, 4)]
+
+
+def test_the_token_used_for_padding_does_not_matter(model: PreTrainedModel) -> None:
+    questions = QUESTIONS["mixed"]
+    assert run(model, questions, pad=0) == run(model, questions, pad=415)
+
+
+def test_logits_in_memory_are_bounded(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 5 * 416)
+    seen = []
+    hook = model.get_output_embeddings().register_forward_hook(
+        lambda module, inputs, output: seen.append(output.shape[0] * output.shape[1])
+    )
+    questions = QUESTIONS["letters"] + QUESTIONS["texts of one length"]
+    require_equal(model, questions, 16)
+    seen.clear()
+    run(model, questions)
+    hook.remove()
+    assert max(seen) <= 5
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_in_its_mode_and_has_no_gradients(tmp_path: Path, training: bool) -> None:
+    section = Base(model=str(make_tiny_base(tmp_path / "base")), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    model = load_model(located, section, None).model
+    model.config.attention_dropout = 0.5
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    model.train(training)
+    model.requires_grad_(True)
+    first = run(model, QUESTIONS["mixed"])
+    assert model.training == training
+    assert run(model, QUESTIONS["mixed"]) == first, "no dropout while scoring"
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+class Counted(Silent):
+    """A progress that adds up."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def advance(self, units: int, **figures: float) -> None:
+        self.units += units
+
+
+@pytest.mark.parametrize("kind", sorted(QUESTIONS))
+def test_progress_adds_up_to_the_announced_number(model: PreTrainedModel, kind: str) -> None:
+    counted = Counted()
+    log_likelihoods(model, QUESTIONS[kind], batch_size=3, pad_id=PAD, progress=counted)
+    assert counted.units == num_rows(QUESTIONS[kind])
+
+
+def test_options_of_one_token_share_one_row() -> None:
+    assert num_rows(QUESTIONS["letters"]) == 7
+    assert num_rows(QUESTIONS["texts of one length"]) == 10
+    assert num_rows([]) == 0

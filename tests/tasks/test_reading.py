@@ -1,0 +1,331 @@
+"""Where a task's rows are found: the recipe's folder, then $MEDTUNE_DATA, then the hub."""
+
+import dataclasses
+import json
+import socket
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from medtune.digests import sha256_file
+from medtune.errors import DataError
+from medtune.recipe import Data
+from medtune.tasks import TASKS, HubSource, find_files, read_hub, read_task
+
+PLANTED = "JOHN DOE 123"
+
+
+@pytest.fixture(autouse=True)
+def _no_data_folder_and_no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a test reached for the network")
+
+    monkeypatch.delenv("MEDTUNE_DATA", raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def write_lines(file: Path, rows: list[dict[str, object]]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def medqa(question: str = "Which?", letters: str = "ABCD", **more: object) -> dict[str, object]:
+    options = {letter: f"option {letter}" for letter in letters}
+    return {"question": question, "options": options, "answer_idx": "A", **more}
+
+
+def medmcqa(cop: int | None, **more: object) -> dict[str, object]:
+    row = {"question": "Which?", "opa": "1", "opb": "2", "opc": "3", "opd": "4", **more}
+    return row if cop is None else row | {"cop": cop}
+
+
+def pubmedqa() -> dict[str, object]:
+    return {
+        "QUESTION": "Does it?",
+        "CONTEXTS": ["It does."],
+        "LABELS": ["RESULTS"],
+        "final_decision": "yes",
+    }
+
+
+def questions(rows, split="train") -> list[str]:
+    return [example.messages[0].content.split("\n")[0] for example in rows.splits[split]]
+
+
+def test_the_folder_of_the_recipe_comes_before_the_data_folder(tmp_path, monkeypatch):
+    write_lines(tmp_path / "own/train.jsonl", [medqa("from the recipe")])
+    write_lines(tmp_path / "d/qa/medqa/train.jsonl", [medqa("from the data folder")])
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
+    own = read_task(Data(task="medqa", path=str(tmp_path / "own")))
+    assert questions(own) == ["Question: from the recipe"]
+    assert questions(read_task(Data(task="medqa"))) == ["Question: from the data folder"]
+
+
+def test_a_folder_of_the_recipe_without_the_files_is_an_error_and_not_passed_over(
+    tmp_path, monkeypatch
+):
+    write_lines(tmp_path / "d/qa/medqa/train.jsonl", [medqa()])
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
+    (tmp_path / "own").mkdir()
+    with pytest.raises(DataError) as caught:
+        read_task(Data(task="medqa", path=str(tmp_path / "own")))
+    message = str(caught.value)
+    assert f"no training rows for task medqa: looked in {tmp_path / 'own'} for " in message
+    assert "train: phrases_no_exclude_train.jsonl or train.jsonl or" in message
+    assert "There is no" not in message
+
+
+def test_a_path_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"There is no /nowhere/at/all\.$"):
+        read_task(Data(task="medqa", path="/nowhere/at/all"))
+
+
+def test_offline_the_hub_is_not_asked_and_the_message_says_what_to_do():
+    with pytest.raises(DataError) as caught:
+        read_task(Data(task="medqa"), offline=True)
+    message = str(caught.value)
+    assert "looked in $MEDTUNE_DATA (not set)" in message
+    assert "--offline keeps medtune from asking the hub: set data.path." in message
+
+
+@pytest.mark.parametrize("task", ["mcq", "chat", "medqa_5opt"])
+def test_a_task_without_a_copy_on_the_hub_asks_for_a_path(task):
+    with pytest.raises(DataError, match=r"Set data\.path; the hub has no copy"):
+        read_task(Data(task=task))
+
+
+def test_one_file_is_read_as_the_training_rows(tmp_path):
+    file = write_lines(tmp_path / "mine.jsonl", [medqa("one"), medqa("two")])
+    write_lines(tmp_path / "test.jsonl", [medqa("beside it")])
+    rows = read_task(Data(task="mcq", path=str(file)))
+    assert set(rows.splits) == {"train"}
+    assert questions(rows) == ["Question: one", "Question: two"]
+
+
+def test_every_split_is_read_with_the_digest_of_its_file(tmp_path):
+    for name in ("train", "dev", "test"):
+        write_lines(tmp_path / f"{name}.jsonl", [medqa(name)])
+    rows = read_task(Data(task="medqa", path=str(tmp_path)))
+    assert {split: file.file for split, file in rows.files.items()} == {
+        "train": "train.jsonl",
+        "validation": "dev.jsonl",
+        "test": "test.jsonl",
+    }
+    for file in rows.files.values():
+        assert file.sha256 == sha256_file(tmp_path / file.file)
+        assert file.num_rows == 1
+    assert questions(rows, "validation") == ["Question: dev"]
+
+
+def test_of_several_names_the_published_one_is_taken(tmp_path):
+    for name in ("phrases_no_exclude_test.jsonl", "test.jsonl", "test_a.jsonl"):
+        write_lines(tmp_path / name, [medqa()])
+    assert find_files(TASKS["medqa"], tmp_path)["test"].name == "phrases_no_exclude_test.jsonl"
+    (tmp_path / "phrases_no_exclude_test.jsonl").unlink()
+    assert find_files(TASKS["medqa"], tmp_path)["test"].name == "test.jsonl"
+
+
+def test_medmcqa_as_published_is_scored_on_the_dev_rows_because_the_test_rows_have_no_answers(
+    tmp_path,
+):
+    write_lines(tmp_path / "train.json", [medmcqa(4), medmcqa(1)])
+    write_lines(tmp_path / "dev.json", [medmcqa(4), medmcqa(2)])
+    write_lines(tmp_path / "test.json", [medmcqa(None), medmcqa(None)])
+    rows = read_task(Data(task="medmcqa", path=str(tmp_path)))
+    assert {split: file.file for split, file in rows.files.items()} == {
+        "train": "train.json",
+        "test": "dev.json",
+    }
+    assert [example.answer for example in rows.splits["test"]] == ["D", "B"]
+
+
+def test_medmcqa_whose_test_rows_have_answers_is_scored_on_them(tmp_path):
+    for name in ("train", "dev", "test"):
+        write_lines(tmp_path / f"{name}.json", [medmcqa(4)])
+    rows = read_task(Data(task="medmcqa", path=str(tmp_path)))
+    assert {split: file.file for split, file in rows.files.items()} == {
+        "train": "train.json",
+        "validation": "dev.json",
+        "test": "test.json",
+    }
+
+
+def test_medmcqa_without_answers_and_dev_rows_has_no_test(tmp_path):
+    write_lines(tmp_path / "train.json", [medmcqa(4)])
+    write_lines(tmp_path / "test.json", [medmcqa(None)])
+    assert set(read_task(Data(task="medmcqa", path=str(tmp_path))).splits) == {"train"}
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_an_empty_file_of_medmcqa_is_refused_by_name(tmp_path, split):
+    # test.json is empty too: a first row that is not there has no answer.
+    for name in ("train", "dev", "test"):
+        rows = [medmcqa(4)] if name not in (split, "test") else []
+        write_lines(tmp_path / f"{name}.json", rows)
+    with pytest.raises(DataError, match=rf"{split}\.json holds no row$"):
+        read_task(Data(task="medmcqa", path=str(tmp_path)))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_file_without_a_row_is_refused_by_name(tmp_path, split):
+    write_lines(tmp_path / "train.jsonl", [medqa()])
+    write_lines(tmp_path / f"{split}.jsonl", [])
+    with pytest.raises(DataError, match=rf"{split}\.jsonl holds no row$"):
+        read_task(Data(task="medqa", path=str(tmp_path)))
+
+
+def test_an_object_without_a_record_is_refused_by_name(tmp_path):
+    (tmp_path / "train.json").write_text("{}")
+    with pytest.raises(DataError, match=r"train\.json holds no row$"):
+        read_task(Data(task="pubmedqa", path=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (("train", "train"), ("train.jsonl:2", "train.jsonl:1")),
+        (("train", "test"), ("test.jsonl:1", "train.jsonl:1")),
+    ],
+)
+def test_an_id_that_stands_for_two_rows_is_refused_with_both_places(tmp_path, names, places):
+    for name in set(names):
+        rows = [medqa(id=PLANTED) for _ in range(names.count(name))]
+        write_lines(tmp_path / f"{name}.jsonl", rows)
+    with pytest.raises(DataError) as caught:
+        read_task(Data(task="mcq", path=str(tmp_path)))
+    assert str(caught.value) == (
+        f"{places[0]}: the id of this row is also that of {places[1]}; give each row its own id"
+    )
+
+
+def test_a_test_row_with_the_options_of_another_task_is_refused(tmp_path):
+    write_lines(tmp_path / "train.jsonl", [medqa(letters="ABCD"), medqa(letters="ABCDE")])
+    write_lines(tmp_path / "test.jsonl", [medqa(letters="ABCDE"), medqa(PLANTED, "ABCD")])
+    with pytest.raises(DataError) as caught:
+        read_task(Data(task="medqa_5opt", path=str(tmp_path)))
+    assert str(caught.value) == (
+        "test.jsonl:2: found 4 options; expected 5, which task medqa_5opt is scored on"
+    )
+
+
+@pytest.mark.parametrize(("num_rows", "is_official"), [(499, False), (500, True), (501, False)])
+def test_a_test_set_is_official_only_with_as_many_rows_as_were_published(
+    tmp_path, num_rows, is_official
+):
+    (tmp_path / "train.json").write_text(json.dumps({"0": pubmedqa()}))
+    records = {str(number): pubmedqa() for number in range(1, num_rows + 1)}
+    (tmp_path / "test.json").write_text(json.dumps(records))
+    files = read_task(Data(task="pubmedqa", path=str(tmp_path))).files
+    assert files["test"].is_official is is_official
+    assert files["train"].is_official is False
+
+
+def test_rows_under_whose_name_nothing_was_published_are_never_official(tmp_path):
+    write_lines(tmp_path / "train.jsonl", [medqa()])
+    assert read_task(Data(task="mcq", path=str(tmp_path))).files["train"].is_official is False
+
+
+def test_the_published_sizes_are_those_of_the_papers():
+    # Read off the papers once more, so that a slip in the catalogue is seen here.
+    assert TASKS["medqa"].official_rows == {"train": 10_178, "validation": 1_272, "test": 1_273}
+    assert TASKS["medqa_5opt"].official_rows == TASKS["medqa"].official_rows
+    assert TASKS["medmcqa"].official_rows == {"train": 182_822, "test": 4_183}
+    assert TASKS["pubmedqa"].official_rows == {"train": 450, "validation": 50, "test": 500}
+
+
+@pytest.fixture
+def hub_folder(tmp_path, monkeypatch):
+    """A folder that ``datasets`` reads as a repository, and its cache beside it."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return tmp_path / "repository"
+
+
+def write_parquet(file: Path, rows: list[dict[str, object]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), file)
+
+
+def medmcqa_repository(folder: Path) -> HubSource:
+    """MedMCQA as the hub has it: cop from 0, -1 in the test rows."""
+    files = {"train": [0, 3, 1], "validation": [2, 0], "test": [-1, -1]}
+    for split, cops in files.items():
+        rows = [medmcqa(cop, id=f"{split}{number}") for number, cop in enumerate(cops)]
+        write_parquet(folder / f"data/{split}-00000-of-00001.parquet", rows)
+    hub = TASKS["medmcqa"].hub
+    assert hub is not None
+    return dataclasses.replace(hub, repository=str(folder))
+
+
+def test_the_hubs_copy_is_read_with_its_own_way_of_counting(hub_folder):
+    rows = read_hub(TASKS["medmcqa"], medmcqa_repository(hub_folder))
+    assert [example.answer for example in rows.splits["train"]] == ["A", "D", "B"]
+    assert [example.answer for example in rows.splits["test"]] == ["C", "A"]
+    assert [example.id for example in rows.splits["test"]] == ["validation0", "validation1"]
+    assert rows.splits["test"][1].where == f"{hub_folder} (default, validation) row 2"
+    assert rows.files["train"].file == f"{hub_folder} (default, train)"
+    assert rows.files["train"].num_rows == 3
+    assert not rows.files["train"].is_official
+
+
+def test_the_digest_of_hub_rows_is_that_of_their_contents(hub_folder, tmp_path):
+    first = read_hub(TASKS["medmcqa"], medmcqa_repository(hub_folder)).files
+    again = read_hub(TASKS["medmcqa"], medmcqa_repository(tmp_path / "copy")).files
+    assert first["train"].sha256 == again["train"].sha256
+    assert first["train"].sha256 != first["test"].sha256
+
+
+def test_a_configuration_of_a_hub_repository_is_read_alone(hub_folder):
+    (hub_folder / "pqa_labeled").mkdir(parents=True)
+    configs = ["pqa_artificial", "pqa_labeled"]
+    lines = [f"- config_name: {c}\n  data_files: {c}/train-*.parquet\n" for c in configs]
+    (hub_folder / "README.md").write_text(f"---\nconfigs:\n{''.join(lines)}---\n")
+    for number, config in enumerate(configs):
+        context = {"contexts": ["It does."], "labels": ["RESULTS"], "meshes": ["Humans"]}
+        row = {"pubid": number, "question": "Does it?", "context": context}
+        row |= {"long_answer": PLANTED, "final_decision": "maybe"}
+        write_parquet(hub_folder / config / "train-00000-of-00001.parquet", [row])
+    hub = TASKS["pubmedqa"].hub
+    assert hub is not None
+    rows = read_hub(TASKS["pubmedqa"], dataclasses.replace(hub, repository=str(hub_folder)))
+    (example,) = rows.splits["train"]
+    assert (example.id, example.answer) == ("1", "maybe")
+    assert PLANTED not in example.messages[0].content
+
+
+def test_a_bad_row_of_the_hub_is_refused_with_its_number_and_without_its_text(hub_folder):
+    rows = [medqa(PLANTED), medqa(PLANTED) | {"answer_idx": PLANTED}]
+    write_parquet(hub_folder / "data/train-00000-of-00001.parquet", rows)
+    hub = HubSource(repository=str(hub_folder), splits={"train": "train"})
+    with pytest.raises(DataError) as caught:
+        read_hub(TASKS["medqa"], hub)
+    message = str(caught.value)
+    assert message.startswith(f"{hub_folder} (default, train) row 2: found answer_idx is a text")
+    assert PLANTED not in message
+
+
+def test_a_repository_that_is_not_there_is_told_with_the_files_to_give_instead(tmp_path):
+    hub = HubSource(repository=str(tmp_path / "nothing"), splits={"train": "train"})
+    with pytest.raises(DataError) as caught:
+        read_hub(TASKS["medqa"], hub)
+    message = str(caught.value)
+    assert f"the hub's {tmp_path / 'nothing'} (default, train) could not be read: " in message
+    assert "Or give data.path: a folder with train: phrases_no_exclude_train.jsonl or" in message
+
+
+def test_the_hub_is_asked_only_where_no_folder_has_the_rows(hub_folder, tmp_path, monkeypatch):
+    task = dataclasses.replace(TASKS["medmcqa"], hub=medmcqa_repository(hub_folder))
+    monkeypatch.setitem(TASKS, "medmcqa", task)
+    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 3
+    with pytest.raises(DataError, match="--offline"):
+        read_task(Data(task="medmcqa"), offline=True)
+    with pytest.raises(DataError, match="no training rows"):
+        read_task(Data(task="medmcqa", path=str(tmp_path / "empty")))
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
+    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 3  # nothing lies there yet
+    write_lines(tmp_path / "d/qa/medmcqa/train.json", [medmcqa(4)])
+    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 1

@@ -1,0 +1,389 @@
+"""A whole run on a tiny base: what it leaves behind, and that it can be trusted and repeated."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from fixtures import chat, question, recipe, write_jsonl, write_questions, write_recipe
+from peft import AutoPeftModelForCausalLM
+
+import medtune
+from medtune.errors import (
+    DataError,
+    DriftError,
+    RecipeError,
+    RunExistsError,
+    TrainingError,
+)
+from medtune.models import adapter_digest
+from medtune.recipe.sections import Section
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_base: Path) -> Path:
+    """A recipe file on the tiny base with its rows beside it."""
+    rows = write_questions(tmp_path / "rows")
+    return write_recipe(tmp_path / "recipe.yaml", recipe(tiny_base, rows))
+
+
+def log_of(run: Path) -> list[dict[str, float]]:
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def losses(run: Path) -> list[float]:
+    return [record["loss"] for record in log_of(run)]
+
+
+def test_a_run_learns_and_leaves_everything_that_the_design_names(project: Path, tmp_path: Path):
+    run = medtune.train(project, out=tmp_path / "runs")
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        "recipe.lock.yaml",
+        "data.json",
+        "adapter",
+        "train.json",
+        "log.jsonl",
+        "checkpoints",
+        "scores.json",
+        "items.jsonl",
+        "provenance.json",
+        "tensorboard",
+    }
+    found = losses(run.path)
+    assert len(found) == 8
+    assert found[-1] < 0.7 * found[0]
+    provenance = json.loads((run.path / "provenance.json").read_text())
+    assert provenance["adapter_digest"] == run.adapter_digest == adapter_digest(run.adapter)
+    assert provenance["packages"]["torch"] == torch.__version__
+
+
+def test_scores_are_kept_item_by_item_and_add_up_to_the_summary(project: Path, tmp_path: Path):
+    run = medtune.train(project, out=tmp_path / "runs")
+    items = [json.loads(line) for line in (run.path / "items.jsonl").read_text().splitlines()]
+    scores = json.loads((run.path / "scores.json").read_text())
+    arms = {(arm["arm"], arm["few_shot"]): arm for arm in scores["arms"]}
+    assert set(arms) == {("base", 0), ("base", 2), ("adapter", 0)}
+    for (arm, shots), summary in arms.items():
+        own = [item for item in items if (item["arm"], item["few_shot"]) == (arm, shots)]
+        right = sum(item["predicted"] == item["answer"] for item in own)
+        assert summary["value"] == right / len(own) == right / 8
+        low, high = summary["interval"]
+        assert 0 <= low < summary["value"] + 1e-12
+        assert summary["value"] - 1e-12 < high <= 1
+    assert "8 rows of test.jsonl" in scores["test_set"]
+    assert not scores["is_official"]
+
+
+def test_a_limit_marks_the_scores_incomplete(project: Path, tmp_path: Path):
+    run = medtune.train(project, {"evaluate.limit": 3}, out=tmp_path / "runs")
+    assert run.scores is not None
+    assert not run.scores.is_complete
+    assert run.scores.arms[0].num_items == 3
+
+
+def test_the_exported_adapter_answers_the_same_in_plain_peft(
+    project: Path, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = medtune.train(project, out=tmp_path / "runs")
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    recipe_ = medtune.load_recipe(project)
+    ours = medtune.load_adapter(medtune.load_base(recipe_.base), run.adapter)
+    with ours.disable_adapter():
+        base = ours(ids).logits
+    # The adapter names its base without a path: plain PEFT finds it from where it lies.
+    monkeypatch.chdir(tiny_base.parent)
+    plain = AutoPeftModelForCausalLM.from_pretrained(run.adapter, dtype=torch.float32)
+    torch.testing.assert_close(plain(ids).logits, ours(ids).logits)
+    assert (ours(ids).logits - base).abs().max() > 1e-3
+
+
+def test_the_same_recipe_gives_the_same_adapter_to_the_byte(project: Path, tmp_path: Path):
+    first = medtune.train(project, out=tmp_path / "a")
+    second = medtune.train(project, out=tmp_path / "b")
+    assert first.adapter_digest == second.adapter_digest
+    other = medtune.train(project, {"seed": 18}, out=tmp_path / "c")
+    assert other.adapter_digest != first.adapter_digest
+
+
+def test_training_a_lock_repeats_its_run(project: Path, tmp_path: Path):
+    first = medtune.train(project, out=tmp_path / "a")
+    again = medtune.train(first.path / "recipe.lock.yaml", out=tmp_path / "b")
+    assert again.adapter_digest == first.adapter_digest
+
+
+def test_a_lock_whose_data_changed_is_refused_and_says_what_changed(project: Path, tmp_path: Path):
+    first = medtune.train(project, out=tmp_path / "a")
+    train_file = tmp_path / "rows" / "train.jsonl"
+    train_file.write_text(train_file.read_text().replace("Patient 1 ", "Person 1 "))
+    with pytest.raises(DriftError, match=r"data\.train\.sha256"):
+        medtune.train(first.path / "recipe.lock.yaml", out=tmp_path / "b")
+
+
+def test_a_lock_holds_no_path_of_the_machine(project: Path, tmp_path: Path):
+    run = medtune.train(project, out=tmp_path / "runs")
+    assert str(tmp_path) not in (run.path / "recipe.lock.yaml").read_text()
+    for file in run.adapter.iterdir():
+        assert str(tmp_path).encode() not in file.read_bytes(), file.name
+
+
+def test_nothing_in_a_run_is_a_pickle(project: Path, tmp_path: Path):
+    run = medtune.train(project, out=tmp_path / "runs")
+    files = [file for file in run.path.rglob("*") if file.is_file()]
+    assert {file.suffix for file in files if "tensorboard" not in file.parts} <= {
+        ".yaml",
+        ".json",
+        ".jsonl",
+        ".jinja",
+        ".md",
+        ".safetensors",
+    }
+    assert not any(file.read_bytes()[:1] == b"\x80" for file in files)
+
+
+def test_a_finished_name_is_refused(project: Path, tmp_path: Path):
+    medtune.train(project, out=tmp_path / "runs")
+    with pytest.raises(RunExistsError, match="is a finished run"):
+        medtune.train(project, out=tmp_path / "runs")
+    with pytest.raises(RunExistsError, match="is a finished run"):
+        medtune.train(project, out=tmp_path / "runs", resume=True)
+
+
+def cut_short(
+    project: Path, out: Path, *, after_step: int, by: signal.Signals = signal.SIGTERM
+) -> Path:
+    """Start the command line's training and send a signal once a step is logged."""
+    command = [sys.executable, "-m", "medtune", "train", str(project)]
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stderr is not None
+        for line in started.stderr:
+            if json.loads(line).get("done") == after_step and '"progress"' in line:
+                started.send_signal(by)
+                break
+        rest = started.stderr.read()
+    assert started.returncode == 130, rest
+    assert "Continue with --resume" in rest
+    return out / "tiny"
+
+
+def test_a_run_that_was_stopped_and_resumed_is_the_undisturbed_run(project: Path, tmp_path: Path):
+    values = yaml.safe_load(project.read_text())
+    values["train"] |= {"max_steps": 60, "eval_every": 60}
+    values["adapter"]["dropout"] = 0.1
+    write_recipe(project, values)
+    whole = medtune.train(project, out=tmp_path / "whole")
+    run = cut_short(project, tmp_path / "cut", after_step=3)
+    assert len(losses(run)) < 60
+    with pytest.raises(RunExistsError, match="--resume"):
+        medtune.train(project, out=tmp_path / "cut")
+    resumed = medtune.train(project, out=tmp_path / "cut", resume=True)
+    assert losses(resumed.path) == losses(whole.path)
+    assert resumed.adapter_digest == whole.adapter_digest
+
+
+def test_a_resume_under_another_learning_rate_is_refused(project: Path, tmp_path: Path):
+    values = yaml.safe_load(project.read_text())
+    values["train"]["max_steps"] = 60
+    write_recipe(project, values)
+    cut_short(project, tmp_path / "cut", after_step=2)
+    with pytest.raises(DriftError, match=r"train\.learning_rate: recorded 0\.005, now 0\.001"):
+        medtune.train(project, {"train.learning_rate": 1e-3}, out=tmp_path / "cut", resume=True)
+
+
+def test_resuming_what_never_began_is_refused(project: Path, tmp_path: Path):
+    with pytest.raises(RunExistsError, match="there is no run"):
+        medtune.train(project, out=tmp_path / "runs", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_rows(project: Path, tmp_path: Path):
+    with pytest.raises(TrainingError, match=r"at step \d+ is (nan|inf).*train-\d+"):
+        medtune.train(
+            project,
+            {"train.learning_rate": 0.9, "train.clip_norm": None, "adapter.alpha": 1e30},
+            out=tmp_path / "runs",
+        )
+
+
+def test_the_best_step_is_exported_and_not_the_last(project: Path, tmp_path: Path):
+    run = medtune.train(
+        project,
+        {"train.max_steps": 12, "train.eval_every": 1, "train.learning_rate": 0.05},
+        out=tmp_path / "runs",
+    )
+    measured = {r["step"]: r["validation_loss"] for r in log_of(run.path)}
+    assert run.trained.step == min(measured, key=lambda step: measured[step])
+    assert run.trained.validation_loss == min(measured.values())
+    manifest = json.loads((run.adapter / "medtune.json").read_text())
+    assert manifest["step"] == run.trained.step
+
+
+def test_without_validation_rows_the_last_step_is_exported(tmp_path: Path, tiny_base: Path):
+    rows = write_questions(tmp_path / "rows")
+    (rows / "validation.jsonl").unlink()
+    path = write_recipe(
+        tmp_path / "r.yaml", recipe(tiny_base, rows, data={"validation_fraction": 0.0})
+    )
+    run = medtune.train(path, out=tmp_path / "runs")
+    assert run.trained.step == 8
+    assert run.trained.validation_loss is None
+
+
+def test_chat_rows_are_split_by_group_and_scored_by_likelihood(tmp_path: Path, tiny_base: Path):
+    rows = write_jsonl(tmp_path / "chat.jsonl", [chat(i) for i in range(60)])
+    path = write_recipe(
+        tmp_path / "r.yaml",
+        recipe(
+            tiny_base,
+            rows,
+            data={"task": "chat", "validation_fraction": 0.2, "test_fraction": 0.2},
+            evaluate={"few_shot": 0},
+        ),
+    )
+    run = medtune.train(path, out=tmp_path / "runs")
+    assert run.scores is not None
+    base, adapter = run.scores.arms
+    assert adapter.metric == "answer_nll_per_token"
+    assert adapter.value < base.value
+    assert run.scores.comparisons[0].interval_method == "clustered_t"
+    account = json.loads((run.path / "data.json").read_text())
+    assert account["held_out_by_group"] == ["validation", "test"]
+    assert sum(part["kept"] for part in account["splits"].values()) == 60
+
+
+def test_rows_without_a_test_split_train_and_say_that_nothing_was_scored(
+    tmp_path: Path, tiny_base: Path
+):
+    rows = write_jsonl(tmp_path / "chat.jsonl", [chat(i) for i in range(20)])
+    path = write_recipe(
+        tmp_path / "r.yaml",
+        recipe(tiny_base, rows, data={"task": "chat"}, evaluate={"few_shot": 0}),
+    )
+    run = medtune.train(path, out=tmp_path / "runs")
+    assert run.scores is None
+    assert not (run.path / "scores.json").exists()
+    assert "None: the recipe's data has no test rows" in (run.adapter / "README.md").read_text()
+
+
+def test_the_card_tells_base_data_and_scores_and_fills_nothing_in(project: Path, tmp_path: Path):
+    run = medtune.train(project, out=tmp_path / "runs")
+    card = (run.adapter / "README.md").read_text()
+    manifest = json.loads((run.adapter / "medtune.json").read_text())
+    for fact in ("base_model: tiny", run.adapter_digest, manifest["base_digest"], "8 rows of test"):
+        assert fact in card
+    assert "None" not in card
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_a_quantised_base_trains_and_its_adapter_has_an_effect(
+    project: Path, tmp_path: Path, quantization: str
+):
+    run = medtune.train(
+        project,
+        {"base.quantization": quantization, "base.dtype": "bfloat16", "train.eval_every": 2},
+        out=tmp_path / "runs",
+    )
+    found = losses(run.path)
+    assert found[-1] < 0.8 * found[0]
+    assert run.effect > 1e-3
+    assert json.loads((run.adapter / "medtune.json").read_text())["quantization"] == quantization
+
+
+def test_gradient_checkpointing_changes_no_weight(project: Path, tmp_path: Path):
+    plain = medtune.train(project, out=tmp_path / "a")
+    checkpointed = medtune.train(
+        project, {"train.gradient_checkpointing": True}, out=tmp_path / "b"
+    )
+    assert losses(checkpointed.path) == pytest.approx(losses(plain.path), rel=1e-5)
+
+
+def test_the_micro_batch_changes_no_loss(project: Path, tmp_path: Path):
+    small = medtune.train(project, {"train.micro_batch_size": 1}, out=tmp_path / "a")
+    large = medtune.train(project, {"train.micro_batch_size": 8}, out=tmp_path / "b")
+    assert losses(small.path) == pytest.approx(losses(large.path), rel=1e-4)
+
+
+def test_too_many_examples_in_the_prompt_are_refused_with_the_numbers(
+    project: Path, tmp_path: Path
+):
+    with pytest.raises(RecipeError, match="this base reads 512"):
+        medtune.train(project, {"evaluate.few_shot": 20}, out=tmp_path / "runs")
+
+
+def test_a_run_whose_rows_are_bad_can_be_started_again_once_they_are_mended(
+    project: Path, tmp_path: Path
+):
+    train_file = tmp_path / "rows" / "train.jsonl"
+    good = train_file.read_text()
+    train_file.write_text(good + '{"question": 1}\n')
+    with pytest.raises(DataError, match=r"train\.jsonl:25"):
+        medtune.train(project, out=tmp_path / "runs")
+    train_file.write_text(good)
+    assert medtune.train(project, out=tmp_path / "runs").path.is_dir()
+
+
+def test_an_offline_run_opens_no_socket(project: Path, tmp_path: Path):
+    script = """
+import socket, sys
+def refuse(*args, **kwargs):
+    raise AssertionError("a socket was opened")
+for name in ("connect", "connect_ex"):
+    setattr(socket.socket, name, refuse)
+socket.getaddrinfo = refuse
+from medtune.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "train", str(project), "--offline", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the run is in" in done.stdout
+
+
+def test_every_field_of_the_schema_is_read_by_some_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # R36: two runs that between them need every field.
+    read: set[tuple[str, str]] = set()
+    plain = Section.__getattribute__
+
+    def watched(self: Section, name: str) -> object:
+        # Writing the lock reads every field by itself: only the stages' own reading counts.
+        frame = sys._getframe(1)
+        if "recipe" not in Path(frame.f_code.co_filename).parent.name:
+            read.add((type(self).__name__, name))
+        return plain(self, name)
+
+    monkeypatch.setattr(Section, "__getattribute__", watched)
+    medtune.train(project, out=tmp_path / "a")
+    long_row = question(100) | {"question": "Which vitamin is missing? " * 50}
+    one_file = write_jsonl(tmp_path / "all.jsonl", [long_row, *(question(i) for i in range(40))])
+    held_out = {"data.path": str(one_file), "data.test_fraction": 0.2}
+    dropped = {"data.on_overlength": "drop", "train.max_steps": None}
+    medtune.train(project, held_out | dropped, out=tmp_path / "b")
+    monkeypatch.undo()
+    fields = {
+        (section.__name__, name)
+        for section in Section.__subclasses__()
+        for name in section.model_fields
+    }
+    assert fields - read == set()
+
+
+def test_sigint_between_steps_writes_a_checkpoint(project: Path, tmp_path: Path):
+    values = yaml.safe_load(project.read_text())
+    values["train"] |= {"max_steps": 200, "checkpoint_every": 1000, "eval_every": 1000}
+    write_recipe(project, values)
+    run = cut_short(project, tmp_path / "runs", after_step=2, by=signal.SIGINT)
+    saved = list((run / "checkpoints").glob("step-*"))
+    assert len(saved) == 1
+    assert json.loads((saved[0] / "state.json").read_text())["step"] == len(log_of(run))

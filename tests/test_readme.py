@@ -1,0 +1,62 @@
+"""Every command that the README shows, tried: nothing is documented that does not run."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[list[str]]:
+    """The medtune commands of the README's shell blocks, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    lines = [part.strip() for block in blocks for part in re.split(r"\n|&&", block)]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("medtune ")]
+
+
+def test_the_readme_shows_each_command_group():
+    assert {words[0] for words in commands()} == {"train", "recipes", "validate", "schema", "init"}
+
+
+def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
+    tmp_path: Path, tiny_base: Path, medtune_data: Path
+):
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    for words in commands():
+        if words[0] == "train":
+            # What the command would do is checked to the last row; training has its own tests.
+            words = [*words, f"base.model={tiny_base}", "data.max_tokens=512"]
+            words += ["data.on_overlength=drop"]
+            words += [] if "--dry-run" in words else ["--dry-run"]
+        done = subprocess.run(
+            [sys.executable, "-m", "medtune", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_python_blocks_name_only_what_medtune_has():
+    import medtune
+
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+    names = set(re.findall(r"medtune\.(\w+)", blocks))
+    assert names == {"train", "load_recipe", "gather", "load_base", "attach", "load_adapter"}
+    for name in names:
+        assert callable(getattr(medtune, name))
+
+
+@pytest.mark.parametrize("name", ["Inputs", "Run", "Recipe", "MedtuneError"])
+def test_exported_types_can_be_imported_from_the_top(name: str):
+    import medtune
+
+    assert name in medtune.__all__
+    assert isinstance(getattr(medtune, name), type)
