@@ -125,7 +125,8 @@ RECIPES = st.builds(
         rank=POSITIVE,
         alpha=st.floats(0, exclude_min=True, allow_infinity=False),
         dropout=FRACTION,
-        targets=st.sampled_from(["all-linear", "mlp"]) | st.lists(TRICKY | st.just("q_proj"), min_size=1),
+        targets=st.sampled_from(["all-linear", "mlp"])
+        | st.lists(TRICKY | st.just("q_proj"), min_size=1),
     ),
     train=trains(),
     evaluate=st.builds(Evaluate, few_shot=st.integers(0, 9), limit=st.none() | POSITIVE),
