@@ -7,12 +7,16 @@ text, never from token ids and never from a template's own generation marks, and
 the final ids: decode(supervised) == answer + stop.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from medtune.data.template import ChatTemplate, special_tokens
 from medtune.errors import TemplateError
 from medtune.records import Example, Message
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Characters that vocabularies may lack; smollm2-135m's lacks six of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,15 @@ class Encoder:
                     f"{example.where}: a {message.role} message holds half a surrogate pair, "
                     "which is no Unicode text"
                 )
+            if CONTROL_CHARACTER.search(message.content) and self._loses(message.content):
+                raise TemplateError(
+                    f"{example.where}: a {message.role} message holds a control character that "
+                    "this tokenizer would drop without a word; remove it from the row"
+                )
+
+    def _loses(self, text: str) -> bool:
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._decode(ids).strip() != text.strip()
 
     def _pieces(self, example: Example) -> list[_Piece]:
         """Cut the rendered conversation where answers begin and end; stop tokens belong to them."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -40,7 +41,9 @@ def attach(base: FrozenBase, section: Adapter, *, seed: int) -> PeftModel:
 
     Raises:
         RecipeError: A target matches no linear layer; the message lists those that exist.
+        AdapterError: The base carries an adapter already.
     """
+    _require_bare(base)
     torch.manual_seed(seed)
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -188,7 +191,8 @@ def load_adapter(base: FrozenBase, folder: Path) -> PeftModel:
     """Put an exported adapter on its base; nothing may be missing, left over or foreign.
 
     Raises:
-        AdapterError: It was trained on another base, or its files do not fit each other.
+        AdapterError: It was trained on another base, its files do not fit each other, or the base
+            carries an adapter already.
     """
     manifest = read_manifest(folder)
     if manifest.base_digest != base.located.digest:
@@ -197,15 +201,28 @@ def load_adapter(base: FrozenBase, folder: Path) -> PeftModel:
             f"{base.located.reference} here has {base.located.digest[:16]}…. Load it on its own "
             "base: on another one its answers mean nothing"
         )
-    config = LoraConfig.from_pretrained(str(folder))
-    config.inference_mode = False
-    model = get_peft_model(base.model, config)
+    _require_bare(base)
     state = load_weights(folder)
     for name, tensor in state.items():
         _require_finite(name, tensor)
-    set_adapter_state(model, state)
+    config = LoraConfig.from_pretrained(str(folder))
+    config.inference_mode = False
+    model = get_peft_model(base.model, config)
+    try:
+        set_adapter_state(model, state)
+    except AdapterError:
+        model.unload()
+        raise
     model.eval()
     return model
+
+
+def _require_bare(base: FrozenBase) -> None:
+    if any(isinstance(module, BaseTunerLayer) for module in base.model.modules()):
+        raise AdapterError(
+            f"{base.located.reference} in memory carries an adapter already; take it off with "
+            "model.unload(), or load the base anew"
+        )
 
 
 def check_weights(

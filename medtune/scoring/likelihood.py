@@ -58,31 +58,39 @@ def log_likelihoods(
 
     The model is put in evaluation mode and left as it was.
     """
-    was_training = model.training
-    model.eval()
     device = next(model.parameters()).device
     shared = _shared_beginning(questions)
-    cache = _cache(model, questions[0].prompt[:shared], device) if shared else None
     rows = sorted(
         (row for n, q in enumerate(questions) for row in _rows(n, q, shared)),
         key=lambda row: (-len(row.ids), row.targets[0][2:]),
     )
     results = [[0.0] * len(question.continuations) for question in questions]
     vocabulary = model.get_output_embeddings().weight.shape[0]  # type: ignore[operator]
-    with _float32_head(model):
+    with _evaluation_mode(model), _float32_head(model):
+        cache = _cache(model, questions[0].prompt[:shared], device) if shared else None
         for batch in _batches(rows, batch_size, vocabulary):
             found = _run(model, batch, cache, shared, pad_id, device)
             for row, values in zip(batch, found, strict=True):
                 for (_, _, question, continuation), value in zip(row.targets, values, strict=True):
                     results[question][continuation] += value
             progress.advance(len(batch))
-    model.train(was_training)
     return results
 
 
 def num_rows(questions: Sequence[Question]) -> int:
     """Sequences that ``log_likelihoods`` will run, for a progress bar."""
     return sum(1 for n, question in enumerate(questions) for _ in _rows(n, question, 0))
+
+
+@contextmanager
+def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off, and leave the model as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 @contextmanager

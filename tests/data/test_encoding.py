@@ -358,12 +358,15 @@ def test_half_a_surrogate_pair_is_refused_with_its_row() -> None:
         tiny_encoder("plain").example(make_example("q", "broken \ud83d emoji", id="row-5"))
 
 
-def test_an_answer_that_the_vocabulary_cannot_write_is_refused_with_its_row(
+def test_a_message_that_the_vocabulary_cannot_write_is_refused_with_its_row(
     smollm2: LocatedBase,
 ) -> None:
     encoder = Encoder(make_template("chatml", load_tokenizer(smollm2)))
-    with pytest.raises(TemplateError, match=r"rows\.jsonl:8: .*control characters"):
-        encoder.example(make_example("q", "a\x1db", id="row-8"))
+    for contents in (("q", "a\x1db"), ("q\x1dq", "a")):
+        with pytest.raises(TemplateError, match=r"rows\.jsonl:8: .*control character"):
+            encoder.example(make_example(*contents, id="row-8"))
+    # One that the vocabulary has is kept.
+    assert encoder.example(make_example("q\x0bq", "a", id="row-8")).num_supervised > 0
 
 
 def test_an_answer_that_the_tokenizer_rewrites_is_refused_with_its_row() -> None:

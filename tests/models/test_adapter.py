@@ -389,8 +389,24 @@ def test_weights_that_are_missing_left_over_misshapen_or_not_finite_are_refused(
     tiny_base: Path, adapter: Path, changed: dict[str, torch.Tensor | None], message: str
 ) -> None:
     change_weights(adapter, **changed)
+    base = load(tiny_base)
     with pytest.raises(AdapterError, match=message):
-        load_adapter(load(tiny_base), adapter)
+        load_adapter(base, adapter)
+    # What was refused leaves nothing on the base.
+    attach(base, Adapter(rank=4), seed=1)
+
+
+def test_a_base_that_carries_an_adapter_takes_no_second_one(adapter: Path, tiny_base: Path) -> None:
+    base = load(tiny_base)
+    model = load_adapter(base, adapter)
+    for second in (
+        lambda: load_adapter(base, adapter),
+        lambda: attach(base, Adapter(rank=4), seed=1),
+    ):
+        with pytest.raises(AdapterError, match="carries an adapter already"):
+            second()
+    model.unload()
+    load_adapter(base, adapter)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 40])

@@ -216,3 +216,30 @@ def test_options_of_one_token_share_one_row() -> None:
     assert num_rows(QUESTIONS["letters"]) == 7
     assert num_rows(QUESTIONS["texts of one length"]) == 10
     assert num_rows([]) == 0
+
+
+@torch.no_grad()
+def test_a_bfloat16_model_is_scored_with_float32_logits_so_that_options_do_not_tie(
+    tiny_base: Path,
+) -> None:
+    section = Base(model=str(tiny_base), dtype="bfloat16")
+    located = locate_base(section, offline=True, progress=Silent())
+    model = load_model(located, section, None).model
+    prompt = some_ids(20, seed=5)
+    question = Question(prompt=prompt, continuations=tuple((i,) for i in range(416)))
+    [found] = run(model, [question])
+    hidden = model.get_decoder()(torch.tensor([prompt])).last_hidden_state[0, -1].float()
+    logits = model.get_output_embeddings().weight.float() @ hidden
+    assert found == pytest.approx(logits.log_softmax(-1).tolist(), abs=1e-4)
+    in_bfloat16 = model(torch.tensor([prompt])).logits[0, -1].float()
+    assert len(set(found)) > len(set(in_bfloat16.tolist()))
+
+
+def test_a_model_that_fails_in_the_middle_is_left_in_its_mode(model: PreTrainedModel) -> None:
+    model.train()
+    try:
+        with pytest.raises(IndexError):
+            run(model, [Question(prompt=(10_000,), continuations=((1,),))])
+        assert model.training
+    finally:
+        model.eval()
