@@ -14,14 +14,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 SHOWN = {
     "loss": "loss {:.3f}",
-    "validation_loss": "validation {:.3f}",
-    "tokens_per_second": "{:.0f} tokens/s",
+    "validation_loss": "val {:.3f}",
+    "tokens_per_second": "{:.0f} tok/s",
     "memory_gib": "{:.1f} GiB",
 }
 """Figures that a bar has room for, and how they are written."""
@@ -43,14 +42,13 @@ class TerminalProgress:
         """Draw a bar."""
         self._last = {}
         self._bar = Progress(
+            # Fits 80 columns with all figures; a wider bar would squeeze the counts first.
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
-            TextColumn(unit),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
+            TextColumn(f"{unit} {{task.fields[figures]}}"),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             console=self._console,
         )
         self._bar.add_task(step, total=total, figures="")
@@ -64,7 +62,7 @@ class TerminalProgress:
         shown = [
             text.format(self._last[name]) for name, text in SHOWN.items() if name in self._last
         ]
-        self._bar.update(self._bar.task_ids[0], advance=units, figures=", ".join(shown))
+        self._bar.update(self._bar.task_ids[0], advance=units, figures=" ".join(shown))
 
     def finish(self) -> None:
         """Leave the bar as it is."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from medtune.data.template import ChatTemplate, special_tokens
+from medtune.data.template import ChatTemplate, Tokenizer, special_tokens
 from medtune.errors import TemplateError
 from medtune.records import Example, Message
 
@@ -224,8 +224,8 @@ def shorten_prompt(example: Example, characters: int) -> Example | None:
     return replace(example, messages=messages)
 
 
-def _automatic_bos(tokenizer: object) -> int | None:
+def _automatic_bos(tokenizer: Tokenizer) -> int | None:
     """The BOS that the tokenizer puts before a text by itself, if it does."""
-    ids = tokenizer("a", add_special_tokens=True)["input_ids"]  # type: ignore[operator]
-    bos = tokenizer.bos_token_id  # type: ignore[attr-defined]
+    ids = tokenizer("a", add_special_tokens=True)["input_ids"]
+    bos = tokenizer.bos_token_id
     return int(bos) if bos is not None and ids[:1] == [bos] else None

@@ -54,9 +54,7 @@ def score(
         header = few_shot_messages(prepared.splits["train"].examples, shots, seed)
         questions = [_question(example, header, prepared.encoder) for example in examples]
         _require_context(model, questions, shots)
-        progress.start(
-            f"scoring {arm}, {shots} examples in the prompt", num_rows(questions), "prompts"
-        )
+        progress.start(f"scoring {arm} {shots}-shot", num_rows(questions), "prompts")
         with _arm(model, arm):
             found = log_likelihoods(
                 model, questions, batch_size=section.batch_size, pad_id=pad_id, progress=progress

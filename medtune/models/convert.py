@@ -1,6 +1,8 @@
 """Turn a GGUF, or a base in pickled .bin files, into a folder of safetensors, once."""
 
+import io
 import json
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from medtune.digests import sha256_named, write_json
@@ -29,10 +31,12 @@ def convert_gguf(file: Path, digest: str, progress: Progress) -> Path:
             progress.say(f"converting {file.name} to safetensors, once (about 20 s)")
             name = {"gguf_file": file.name}
             try:
-                tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **name)
-                model = AutoModelForCausalLM.from_pretrained(
-                    str(file.parent), dtype=torch.bfloat16, **name
-                )
+                # Its bar cannot be switched off, and would stand between our JSON lines.
+                with redirect_stderr(io.StringIO()):
+                    tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **name)
+                    model = AutoModelForCausalLM.from_pretrained(
+                        str(file.parent), dtype=torch.bfloat16, **name
+                    )
             except (ValueError, OSError, NotImplementedError, KeyError) as error:
                 raise BaseError(f"{file} could not be read as GGUF: {error}") from error
             # transformers 5: a model read from GGUF counts as quantised and refuses to be saved,

@@ -96,7 +96,7 @@ def test_train_on_a_terminal_draws_a_bar_with_rate_memory_and_time_left(
         [*MEDTUNE, "train", str(project), "--out", str(tmp_path / "out")],
         stdout=subprocess.DEVNULL,
         stderr=theirs,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "160"},
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
     ) as started:
         os.close(theirs)
         shown = b""
@@ -108,7 +108,7 @@ def test_train_on_a_terminal_draws_a_bar_with_rate_memory_and_time_left(
     os.close(ours)
     assert started.returncode == 0
     text = shown.decode()
-    for part in ("training", "8/8", "steps", "loss", "tokens/s", "GiB", "left"):
+    for part in ("training", "8/8", "steps", "loss", "tok/s", "GiB", "left"):
         assert part in text
     assert '{"event"' not in text
 

