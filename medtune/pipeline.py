@@ -19,7 +19,7 @@ from medtune.card import write_card
 from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
 from medtune.digests import atomic_writer, write_json
 from medtune.errors import DriftError, RecipeError
-from medtune.evaluation import score
+from medtune.evaluation import require_prompts_fit, score
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.loading import Tokenizer
@@ -112,11 +112,13 @@ def train(
             recorded = locks.read(run / locks.FILE_NAME)
         if recorded and not allow_drift:
             refuse_drift(recorded, inputs.lock)
+        base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+        fresh = models.attach(base, recipe.adapter, seed=recipe.seed)
+        # From here on the run has a name: all that the recipe could have got wrong is checked.
         inputs.lock.write(run)
         account = inputs.prepared.account()
         write_json(run / "data.json", account)
-        base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
-        trained, manifest, digest, num_weights = _train_and_export(inputs, base, run, progress)
+        trained, manifest, digest, num_weights = _train_and_export(inputs, fresh, run, progress)
         model = models.load_adapter(base, run / "adapter")
         effect = models.require_effect(model, _canaries(inputs.prepared))
         scores = _score(model, inputs, run, progress)
@@ -164,6 +166,9 @@ def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None =
     template = make_template(recipe.data.template, tokenizer)
     prepared = prepare(rows, recipe.data, template, seed=recipe.seed, progress=progress)
     _require_context(prepared, located)
+    require_prompts_fit(
+        prepared, recipe.evaluate, seed=recipe.seed, context_tokens=located.context_tokens
+    )
     stops = frozenset({template.stop_token_id, tokenizer.eos_token_id})
     lock = Lock(
         recipe=recipe,
@@ -236,10 +241,9 @@ def refuse_drift(recorded: Lock, now: Lock) -> None:
 
 
 def _train_and_export(
-    inputs: Inputs, base: FrozenBase, run: Path, progress: Progress
+    inputs: Inputs, model: PeftModel, run: Path, progress: Progress
 ) -> tuple[Trained, AdapterManifest, str, dict[str, int]]:
     recipe = inputs.recipe
-    model = models.attach(base, recipe.adapter, seed=recipe.seed)
     num_weights = {
         "trainable": sum(w.numel() for w in model.parameters() if w.requires_grad),
         "total": sum(w.numel() for w in model.parameters()),

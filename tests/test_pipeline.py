@@ -314,6 +314,16 @@ def test_too_many_examples_in_the_prompt_are_refused_with_the_numbers(
 ):
     with pytest.raises(RecipeError, match="this base reads 512"):
         medtune.train(project, {"evaluate.few_shot": 20}, out=tmp_path / "runs")
+    with pytest.raises(RecipeError, match="there are 24 training rows"):
+        medtune.train(project, {"evaluate.few_shot": 25}, out=tmp_path / "runs")
+    # Refused before anything was trained: the name is free.
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_a_target_that_is_not_there_is_refused_and_takes_no_name(project: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match="its linear layers are down_proj"):
+        medtune.train(project, {"adapter.targets": ["c_attn"]}, out=tmp_path / "runs")
+    assert not (tmp_path / "runs" / "tiny").exists()
 
 
 def test_a_run_whose_rows_are_bad_can_be_started_again_once_they_are_mended(

@@ -39,11 +39,7 @@ def score(
     dtype: str,
     progress: Progress,
 ) -> ScoreReport:
-    """Score the base (the model with its adapter disabled) and the adapter on the test rows.
-
-    Raises:
-        RecipeError: The examples in the prompt do not fit the base's context.
-    """
+    """Score the base (the model with its adapter disabled) and the adapter on the test rows."""
     part = prepared.splits["test"]
     examples = part.examples[: section.limit]
     arms = [("base", 0), ("base", section.few_shot), ("adapter", 0)]
@@ -51,9 +47,7 @@ def score(
         del arms[1]
     scored = []
     for arm, shots in arms:
-        header = few_shot_messages(prepared.splits["train"].examples, shots, seed)
-        questions = [_question(example, header, prepared.encoder) for example in examples]
-        _require_context(model, questions, shots)
+        questions = _questions(prepared, section, shots, seed)
         progress.start(f"scoring {arm} {shots}-shot", num_rows(questions), "prompts")
         with _arm(model, arm):
             found = log_likelihoods(
@@ -78,6 +72,24 @@ def score(
         arms=tuple(scored),
         comparisons=tuple(compare(scored[-1], base) for base in scored[:-1]),
     )
+
+
+def require_prompts_fit(
+    prepared: Prepared, section: Evaluate, *, seed: int, context_tokens: int | None
+) -> None:
+    """Refuse, before anything is trained, what could not be scored afterwards.
+
+    Raises:
+        RecipeError: There are fewer training examples than are to stand in the prompt, or the
+            longest prompt with them is over the base's context.
+    """
+    questions = _questions(prepared, section, section.few_shot, seed)
+    longest = max((len(q.prompt) + max(map(len, q.continuations)) for q in questions), default=0)
+    if context_tokens is not None and longest > context_tokens:
+        raise RecipeError(
+            f"evaluate: the longest prompt with {section.few_shot} examples has {longest} tokens, "
+            f"and this base reads {context_tokens}; lower evaluate.few_shot or data.max_tokens"
+        )
 
 
 def few_shot_messages(examples: Sequence[Example], count: int, seed: int) -> tuple[Message, ...]:
@@ -147,6 +159,12 @@ def _arm(model: PeftModel, arm: str) -> AbstractContextManager[object]:
     return context
 
 
+def _questions(prepared: Prepared, section: Evaluate, few_shot: int, seed: int) -> list[Question]:
+    header = few_shot_messages(prepared.splits["train"].examples, few_shot, seed)
+    examples = prepared.splits["test"].examples[: section.limit]
+    return [_question(example, header, prepared.encoder) for example in examples]
+
+
 def _question(example: Example, header: tuple[Message, ...], encoder: Encoder) -> Question:
     messages = example.prompt
     # A system message stays first; the examples come between it and the conversation.
@@ -181,16 +199,6 @@ def _is_choice(items: Sequence[ItemScore]) -> bool:
 
 def _loss(item: ItemScore) -> float:
     return -item.log_likelihoods[0] / item.num_answer_tokens
-
-
-def _require_context(model: PeftModel, questions: Sequence[Question], shots: int) -> None:
-    limit = getattr(model.config, "max_position_embeddings", None)
-    longest = max(len(q.prompt) + max(map(len, q.continuations)) for q in questions)
-    if limit is not None and longest > limit:
-        raise RecipeError(
-            f"evaluate: the longest prompt with {shots} examples has {longest} tokens, and this "
-            f"base reads {limit}; lower evaluate.few_shot or data.max_tokens"
-        )
 
 
 def _describe(prepared: Prepared, num_items: int) -> str:

@@ -14,7 +14,7 @@ from peft import PeftModel
 
 from medtune.data import Prepared, make_template, prepare
 from medtune.errors import RecipeError
-from medtune.evaluation import compare, score, summarise
+from medtune.evaluation import compare, require_prompts_fit, score, summarise
 from medtune.evaluation.scores import few_shot_messages
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
@@ -300,10 +300,12 @@ def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
     assert again == found
 
 
-def test_a_prompt_beyond_the_bases_context_is_refused(base: FrozenBase, model: PeftModel) -> None:
+def test_a_prompt_beyond_the_bases_context_is_refused(base: FrozenBase) -> None:
     ready = prepared(base, letters(2, "test"), train=letters(40, "train", offset=100))
     with pytest.raises(RecipeError, match=r"this base reads 512; lower evaluate\.few_shot"):
-        report(model, ready, few_shot=40)
+        require_prompts_fit(ready, Evaluate(few_shot=40), seed=7, context_tokens=512)
+    require_prompts_fit(ready, Evaluate(few_shot=1), seed=7, context_tokens=512)
+    require_prompts_fit(ready, Evaluate(few_shot=40), seed=7, context_tokens=None)
 
 
 @pytest.mark.parametrize(
