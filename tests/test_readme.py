@@ -32,7 +32,8 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
         if words[0] == "train":
             # What the command would do is checked to the last row; training has its own tests.
             words = [*words, f"base.model={tiny_base}", "data.max_tokens=512"]
-            words += ["data.on_overlength=drop"]
+            # The tiny base reads 512 tokens, and its vocabulary makes many of them.
+            words += ["data.on_overlength=drop", "evaluate.few_shot=0"]
             words += [] if "--dry-run" in words else ["--dry-run"]
         done = subprocess.run(
             [sys.executable, "-m", "medtune", *words],
