@@ -58,7 +58,7 @@ def recipe(base_folder: Path, rows: Path, **sections: dict[str, Any]) -> dict[st
         "base": {"model": str(base_folder), "dtype": "float32"},
         "data": {"task": "mcq", "path": str(rows), "max_tokens": 256},
         "adapter": {"rank": 4, "alpha": 8},
-        "train": {"learning_rate": 5e-3, "max_steps": 8, "batch_size": 8, "micro_batch_size": 4},
+        "train": {"learning_rate": 5e-3, "max_steps": 8, "batch_size": 8, "pack_tokens": 256},
         "evaluate": {"few_shot": 2},
     }
     for name, section in sections.items():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -303,10 +304,25 @@ def test_gradient_checkpointing_changes_no_weight(project: Path, tmp_path: Path)
     assert losses(checkpointed.path) == pytest.approx(losses(plain.path), rel=1e-5)
 
 
-def test_the_micro_batch_changes_no_loss(project: Path, tmp_path: Path):
-    small = medtune.train(project, {"train.micro_batch_size": 1}, out=tmp_path / "a")
-    large = medtune.train(project, {"train.micro_batch_size": 8}, out=tmp_path / "b")
+@pytest.mark.parametrize("passes", [{"pack_tokens": 1024}, {"packing": False}])
+def test_neither_packing_nor_the_size_of_a_pass_changes_a_loss(
+    project: Path, tmp_path: Path, passes: dict[str, Any]
+):
+    small = medtune.train(project, out=tmp_path / "a")
+    other = {f"train.{name}": value for name, value in passes.items()}
+    large = medtune.train(project, other, out=tmp_path / "b")
     assert losses(small.path) == pytest.approx(losses(large.path), rel=1e-4)
+    measured = [
+        [record["validation_loss"] for record in log_of(run.path) if "validation_loss" in record]
+        for run in (small, large)
+    ]
+    assert len(measured[0]) > 2
+    assert measured[0] == pytest.approx(measured[1], rel=1e-4)
+
+
+def test_a_pass_that_cannot_hold_the_longest_example_is_refused(project: Path):
+    with pytest.raises(RecipeError, match=r"train\.pack_tokens \(128\) is less than data\.max_tok"):
+        medtune.load_recipe(project, {"train.pack_tokens": 128})
 
 
 def test_too_many_examples_in_the_prompt_are_refused_with_the_numbers(

@@ -1,6 +1,7 @@
 """From rows to token ids with a proven mask: templates, encoding, splits, the account of rows."""
 
 from medtune.data.encoding import Encoded, Encoder
+from medtune.data.packing import best_fit
 from medtune.data.prepare import Prepared, PreparedSplit, prepare
 from medtune.data.template import ChatTemplate, choose_pad_id, make_template
 
@@ -10,6 +11,7 @@ __all__ = [
     "Encoder",
     "Prepared",
     "PreparedSplit",
+    "best_fit",
     "choose_pad_id",
     "make_template",
     "prepare",

@@ -9,13 +9,16 @@ from medtune.models.adapter import (
     read_manifest,
     require_effect,
     set_adapter_state,
+    state_digest,
 )
 from medtune.models.catalogue import CATALOGUE
 from medtune.models.loading import FrozenBase, load_model, load_tokenizer
 from medtune.models.locate import LocatedBase, locate_base
+from medtune.models.packed import Documents, packed_documents
 
 __all__ = [
     "CATALOGUE",
+    "Documents",
     "FrozenBase",
     "LocatedBase",
     "adapter_digest",
@@ -26,7 +29,9 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "locate_base",
+    "packed_documents",
     "read_manifest",
     "require_effect",
     "set_adapter_state",
+    "state_digest",
 ]

@@ -21,9 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from medtune.digests import sha256_file, sha256_named, sync_folder, write_json
+from medtune.digests import sha256_bytes, sha256_file, sha256_named, sync_folder, write_json
 from medtune.errors import AdapterError, RecipeError
 from medtune.models.loading import FrozenBase, Tokenizer
+from medtune.models.lora import use_fast_layers
 from medtune.recipe import Adapter
 from medtune.records import AdapterManifest
 
@@ -54,6 +55,7 @@ def attach(base: FrozenBase, section: Adapter, *, seed: int) -> PeftModel:
         base_model_name_or_path=base.located.reference,
         revision=base.located.revision,
     )
+    use_fast_layers(config)
     return get_peft_model(base.model, config)
 
 
@@ -92,6 +94,11 @@ def adapter_state(model: PeftModel) -> dict[str, torch.Tensor]:
     """The adapter's tensors under PEFT's names, on the CPU."""
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     return {name: tensor.detach().to("cpu") for name, tensor in state.items()}
+
+
+def state_digest(state: Mapping[str, torch.Tensor]) -> str:
+    """Digest of tensors by name and bytes."""
+    return sha256_named({name: sha256_bytes(t.numpy().tobytes()) for name, t in state.items()})
 
 
 def set_adapter_state(model: PeftModel, state: Mapping[str, torch.Tensor]) -> None:
@@ -207,6 +214,7 @@ def load_adapter(base: FrozenBase, folder: Path) -> PeftModel:
         _require_finite(name, tensor)
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = False
+    use_fast_layers(config)
     model = get_peft_model(base.model, config)
     try:
         set_adapter_state(model, state)

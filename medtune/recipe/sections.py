@@ -111,8 +111,12 @@ class Train(Section):
     """Optimiser steps; overrides epochs."""
     batch_size: Positive = 16
     """Examples in one optimiser step."""
-    micro_batch_size: Positive = 4
-    """Examples in one forward pass at most; changes memory and speed, not the loss."""
+    packing: bool = True
+    """Examples share a forward pass one after another, each blind to the others; false: one
+    example a row, padded. Changes memory and speed, never which examples a step sees."""
+    pack_tokens: Positive = 2048
+    """Tokens in one forward pass at most, padding included; changes memory and speed, not the
+    loss. At least data.max_tokens, which says how long one example may be."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's decoupled decay, on the adapter's weights."""
     adam_beta1: Fraction = 0.9
@@ -128,6 +132,8 @@ class Train(Section):
     eval_every: Positive | None = None
     """Steps between validation losses; null: after each fifth of the run. The last step is
     always measured, and the best one is exported."""
+    patience: Positive | None = None
+    """Validation losses in a row that bring nothing better before training stops early."""
     checkpoint_every: Positive = Field(default=50, json_schema_extra=NO_EFFECT)
     """Steps between checkpoints that --resume can continue from."""
     keep_last: Positive = Field(default=2, json_schema_extra=NO_EFFECT)
@@ -164,3 +170,12 @@ class Recipe(Section):
     adapter: Adapter = Adapter()
     train: Train
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _an_example_fits_a_pass(self) -> Self:
+        if self.train.pack_tokens < self.data.max_tokens:
+            raise ValueError(
+                f"train.pack_tokens ({self.train.pack_tokens}) is less than data.max_tokens "
+                f"({self.data.max_tokens}): an example is never cut to fit a pass; set both"
+            )
+        return self

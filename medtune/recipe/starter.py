@@ -24,7 +24,7 @@ train:
   learning_rate: 2e-4
   epochs: 2
   batch_size: 8
-  micro_batch_size: 4
+  pack_tokens: 1024
 """
 FINDINGS = (
     ("temperature", "38.9 °C", "fever"),

@@ -1,40 +1,56 @@
 """Which examples a step trains on, and how they become tensors.
 
 The order depends on seed and step alone, so a run that is continued at step s sees what it would
-have seen: there is no sampler state to lose.
+have seen: there is no sampler state to lose. Packing decides how the examples of a step share
+forward passes, never which examples a step sees: packed and unpacked runs have the same losses.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from medtune.data import Encoded
-
-IGNORED = -100
-"""Label of a token that is not predicted (torch's ``ignore_index``)."""
+from medtune.data import Encoded, best_fit
+from medtune.models import Documents
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passes:
+    """How examples are cut into forward passes."""
+
+    packing: bool
+    """Examples one after another in one row, or one a row with padding."""
+    tokens: int
+    """Tokens of one pass at most, padding included."""
+    pad_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Right-padded examples. B examples, T tokens."""
+    """One forward pass. B rows, T positions, K tokens to predict."""
 
     ids: tuple[str, ...]
     input_ids_BT: torch.Tensor
-    attention_mask_BT: torch.Tensor
-    labels_BT: torch.Tensor
-    """Token ids where supervised, IGNORED elsewhere; not shifted."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens that are no padding."""
-        return int(self.attention_mask_BT.sum())
+    inputs: dict[str, Any]
+    """What else the model is given: a mask over padding, or where the documents lie."""
+    positions_K: torch.Tensor
+    """Positions among the (B * T) that predict a supervised token of their own example."""
+    targets_K: torch.Tensor
+    """The tokens to predict there."""
+    num_tokens: int
+    """Tokens that are no padding."""
 
     @property
     def num_supervised(self) -> int:
         """Tokens that the loss is taken on."""
-        return int((self.labels_BT != IGNORED).sum())
+        return len(self.targets_K)
+
+
+def num_predicted(examples: Sequence[Encoded]) -> int:
+    """Tokens that the loss is taken on; an example's first token has nothing to predict it."""
+    return sum(sum(example.supervised[1:]) for example in examples)
 
 
 def rows_of_step(num_rows: int, batch_size: int, step: int, seed: int) -> list[int]:
@@ -48,31 +64,81 @@ def rows_of_step(num_rows: int, batch_size: int, step: int, seed: int) -> list[i
     return [int(row) for row in order[within * batch_size : (within + 1) * batch_size]]
 
 
-def micro_batches(
-    examples: Sequence[Encoded], size: int, pad_id: int, device: torch.device
-) -> Iterator[Batch]:
-    """Cut examples into batches of ``size``, longest first, so that little is padded."""
-    by_length = sorted(examples, key=len, reverse=True)
-    for start in range(0, len(by_length), size):
-        yield collate(by_length[start : start + size], pad_id, device)
+def share(examples: Sequence[Encoded], rank: int, world_size: int) -> list[Encoded]:
+    """The examples that one of several processes takes: about as many tokens as each other's.
+
+    Longest first to whoever has least; every process computes the same shares.
+    """
+    loads = [0] * world_size
+    own = []
+    for example in sorted(examples, key=len, reverse=True):
+        taker = loads.index(min(loads))
+        loads[taker] += len(example)
+        if taker == rank:
+            own.append(example)
+    return own
 
 
-def collate(examples: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch:
-    """Pad examples on the right to the longest of them."""
+def batches(examples: Sequence[Encoded], passes: Passes, device: torch.device) -> Iterator[Batch]:
+    """Cut examples into forward passes of at most ``passes.tokens``."""
+    if passes.packing:
+        for pack in best_fit([len(example) for example in examples], passes.tokens):
+            yield collate_packed([examples[number] for number in pack], device)
+        return
+    group: list[Encoded] = []
+    # Longest first: the first of a group says how wide it is, and little is padded.
+    for example in sorted(examples, key=len, reverse=True):
+        if group and len(group[0]) * (len(group) + 1) > passes.tokens:
+            yield collate_padded(group, passes.pad_id, device)
+            group = []
+        group.append(example)
+    if group:
+        yield collate_padded(group, passes.pad_id, device)
+
+
+def collate_packed(examples: Sequence[Encoded], device: torch.device) -> Batch:
+    """Examples one after another in one row; no token predicts another example's first."""
+    lengths = [len(example) for example in examples]
+    starts = np.cumsum([0, *lengths[:-1]])
+    ids = [token for example in examples for token in example.input_ids]
+    return Batch(
+        ids=tuple(example.id for example in examples),
+        input_ids_BT=torch.tensor([ids], device=device),
+        inputs=Documents.of(lengths, device).inputs(),
+        num_tokens=len(ids),
+        **_predictions(examples, starts.tolist(), device),
+    )
+
+
+def collate_padded(examples: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch:
+    """One example a row, padded on the right to the longest of them."""
     shape = (len(examples), max(map(len, examples)))
     input_ids = torch.full(shape, pad_id, dtype=torch.long)
-    labels = torch.full(shape, IGNORED, dtype=torch.long)
     mask = torch.zeros(shape, dtype=torch.long)
     for row, example in enumerate(examples):
-        length = len(example)
-        ids = torch.tensor(example.input_ids)
-        supervised = torch.tensor(example.supervised)
-        input_ids[row, :length] = ids
-        labels[row, :length][supervised] = ids[supervised]
-        mask[row, :length] = 1
+        input_ids[row, : len(example)] = torch.tensor(example.input_ids)
+        mask[row, : len(example)] = 1
     return Batch(
         ids=tuple(example.id for example in examples),
         input_ids_BT=input_ids.to(device),
-        attention_mask_BT=mask.to(device),
-        labels_BT=labels.to(device),
+        inputs={"attention_mask": mask.to(device)},
+        num_tokens=sum(map(len, examples)),
+        **_predictions(examples, [row * shape[1] for row in range(shape[0])], device),
     )
+
+
+def _predictions(
+    examples: Sequence[Encoded], starts: Sequence[int], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Where supervised tokens are predicted, and which, for examples that begin at ``starts``."""
+    pairs = [
+        (start + place - 1, example.input_ids[place])
+        for example, start in zip(examples, starts, strict=True)
+        for place in range(1, len(example))
+        if example.supervised[place]
+    ]
+    positions, targets = zip(*pairs, strict=True) if pairs else ((), ())
+    return {
+        "positions_K": torch.tensor(positions, dtype=torch.long, device=device),
+        "targets_K": torch.tensor(targets, dtype=torch.long, device=device),
+    }

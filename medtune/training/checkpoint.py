@@ -2,11 +2,11 @@
 
     checkpoints/step-00000020/adapter.safetensors    the adapter's weights
                               optimizer.safetensors  moments and step counts of AdamW
-                              rng.safetensors        states of torch's generators
                               best.safetensors       the best adapter so far, if one was measured
                               state.json             step, best step and loss, tokens, seconds
 
-A checkpoint appears whole under its name or not at all.
+A checkpoint appears whole under its name or not at all. Random numbers, the learning rate and the
+order of the rows are functions of seed and step: the step is all there is to save of them.
 """
 
 import json
@@ -37,11 +37,22 @@ class Position:
     best_step: int | None = None
     best_loss: float | None = None
     """Validation loss of the best step, in nats per supervised token."""
+    stale: int = 0
+    """Validation losses since the best one."""
     tokens: int = 0
     """Tokens trained on, padding not counted."""
     supervised_tokens: int = 0
     seconds: float = 0.0
     """Time spent in training, over all sessions."""
+
+    def note(self, loss: float) -> bool:
+        """Note a validation loss; whether it is the best so far."""
+        is_best = self.best_loss is None or loss < self.best_loss
+        if is_best:
+            self.best_step, self.best_loss, self.stale = self.step, loss, 0
+        else:
+            self.stale += 1
+        return is_best
 
 
 def save(
@@ -61,7 +72,6 @@ def save(
         try:
             _save_tensors(adapter_state(model), partial / "adapter.safetensors")
             _save_tensors(_optimizer_state(optimizer), partial / "optimizer.safetensors")
-            _save_tensors(_rng_state(), partial / "rng.safetensors")
             if best is not None:
                 _save_tensors(best, partial / "best.safetensors")
             write_json(partial / "state.json", asdict(position))
@@ -76,7 +86,7 @@ def save(
 def restore(
     folder: Path, model: PeftModel, optimizer: torch.optim.Optimizer
 ) -> tuple[Position, State | None]:
-    """Bring model, optimiser and generators to the last checkpoint; step 0 where there is none.
+    """Bring model and optimiser to the last checkpoint; step 0 where there is none.
 
     Raises:
         TrainingError: The checkpoint cannot be read.
@@ -90,7 +100,6 @@ def restore(
         position = Position(**json.loads((last / "state.json").read_text(encoding="utf-8")))
         set_adapter_state(model, load_file(last / "adapter.safetensors"))
         _set_optimizer_state(optimizer, load_file(last / "optimizer.safetensors"))
-        _set_rng_state(load_file(last / "rng.safetensors"))
         best = load_file(last / "best.safetensors") if position.best_step is not None else None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise TrainingError(
@@ -122,16 +131,3 @@ def _set_optimizer_state(optimizer: torch.optim.Optimizer, saved: State) -> None
         entries.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
-
-
-def _rng_state() -> State:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _set_rng_state(saved: State) -> None:
-    torch.set_rng_state(saved["cpu"])
-    if "cuda" in saved and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved["cuda"])

@@ -10,26 +10,29 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from peft import PeftModel
 
 from medtune.data import Encoded, Prepared
 from medtune.errors import Interrupted, TrainingError
-from medtune.models import adapter_state
+from medtune.models import adapter_state, state_digest
 from medtune.recipe import Train
 from medtune.records import Progress
 from medtune.training import checkpoint
-from medtune.training.batches import Batch, micro_batches, rows_of_step
+from medtune.training.batches import Passes, batches, num_predicted, rows_of_step, share
 from medtune.training.checkpoint import Position, State
-from medtune.training.log import StepLog, step_log
+from medtune.training.engine import Engine, open_engine
+from medtune.training.log import step_log
 from medtune.training.loss import supervised_loss_sum
 from medtune.training.schedule import learning_rate
+from medtune.training.selftest import pass_attention, require_faithful
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +53,29 @@ class Trained:
 class _Stop:
     """Whether a signal asked to stop; looked at between steps."""
 
-    signal: int | None = None
+    signal: int = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What stays the same from step to step."""
+
+    model: PeftModel
+    optimizer: torch.optim.Optimizer
+    weights: Sequence[torch.nn.Parameter]
+    """The trainable ones."""
+    section: Train
+    passes: Passes
+    engine: Engine
+    device: torch.device
+    seed: int
+
+
 def num_steps(section: Train, num_rows: int) -> int:
-    """Optimiser steps of a run."""
+    """Optimiser steps of a run that nothing stops early."""
     return section.max_steps or section.epochs * -(-num_rows // section.batch_size)
 
 
@@ -74,111 +92,153 @@ def fit(
     """Train the adapter, from the run's last checkpoint where there is one.
 
     Raises:
-        TrainingError: A loss or gradient is not finite; the message names the step's examples.
+        TrainingError: The base cannot be trained on in this way (see ``selftest``); a loss or
+            gradient is not finite, with the step's examples; another process is gone.
         Interrupted: SIGINT or SIGTERM came; the step was finished and a checkpoint written.
     """
     examples = prepared.splits["train"].encoded
     validation = prepared.splits["validation"].encoded
+    device = next(model.parameters()).device
+    passes = Passes(packing=section.packing, tokens=section.pack_tokens, pad_id=pad_id)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    with open_engine(device) as engine, pass_attention(model, passes):
+        require_faithful(model, examples, passes)
+        engine.require_equal("start", state_digest(adapter_state(model)))
+        if section.gradient_checkpointing:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        session = Session(
+            model=model,
+            optimizer=_optimizer(weights, section),
+            weights=weights,
+            section=section,
+            passes=passes,
+            engine=engine,
+            device=device,
+            seed=seed,
+        )
+        return _run(session, examples, validation, run, progress)
+
+
+def _run(
+    session: Session,
+    examples: Sequence[Encoded],
+    validation: Sequence[Encoded],
+    run: Path,
+    progress: Progress,
+) -> Trained:
+    section, engine, model = session.section, session.engine, session.model
     total = num_steps(section, len(examples))
-    eval_every = section.eval_every or max(1, total // 5)
     checkpoints = run / "checkpoints"
-    if section.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
-    optimizer = _optimizer(model, section)
-    torch.manual_seed(seed)
-    position, best = checkpoint.restore(checkpoints, model, optimizer)
+    position, best = checkpoint.restore(checkpoints, model, session.optimizer)
     started = time.perf_counter() - position.seconds
     progress.start("training", total, "steps")
     progress.advance(position.step)
+    logged = step_log(run, from_step=position.step) if engine.rank == 0 else nullcontext()
     try:
-        with _stop_signals() as stop, step_log(run, from_step=position.step) as log:
-            while position.step < total:
-                step = position.step + 1
-                chosen = rows_of_step(len(examples), section.batch_size, step, seed)
-                rate = learning_rate(section, step, total)
-                figures = _step(
-                    model, optimizer, [examples[i] for i in chosen], section, rate, pad_id, step
-                )
-                position.step = step
+        with _stop_signals() as stop, logged as log:
+            is_done = position.step == total or _has_stalled(position, section)
+            while not is_done:
+                position.step += 1
+                figures = _step(session, examples, position.step, total)
                 position.tokens += int(figures["tokens"])
                 position.supervised_tokens += int(figures["supervised_tokens"])
                 position.seconds = time.perf_counter() - started
-                if validation and (step % eval_every == 0 or step == total):
-                    figures["validation_loss"] = loss = mean_loss(
-                        model, validation, section.micro_batch_size, pad_id
-                    )
-                    if position.best_loss is None or loss < position.best_loss:
-                        position.best_step, position.best_loss = step, loss
+                if validation and _is_measured(position.step, total, section):
+                    loss = mean_loss(model, validation, session.passes, engine)
+                    figures["validation_loss"] = loss
+                    if position.note(loss):
                         best = adapter_state(model)
-                _report(log, progress, step, figures)
-                due = step % section.checkpoint_every == 0 or step == total
-                if due or stop.signal is not None:
+                if log is not None:
+                    log.write(position.step, figures)
+                progress.advance(1, **figures)
+                is_done = position.step == total or _has_stalled(position, section)
+                # All processes stop after the same step, whichever of them the signal reached.
+                (signalled,) = engine.total(stop.signal)
+                due = is_done or signalled or position.step % section.checkpoint_every == 0
+                if due and engine.rank == 0:
                     checkpoint.save(
-                        checkpoints, model, optimizer, position, best, keep_last=section.keep_last
+                        checkpoints,
+                        model,
+                        session.optimizer,
+                        position,
+                        best,
+                        keep_last=section.keep_last,
                     )
-                if stop.signal is not None and step < total:
-                    raise Interrupted(
-                        f"stopped by {signal.Signals(stop.signal).name} after step {step} of "
-                        f"{total}; a checkpoint is written. Continue with --resume"
-                    )
+                if signalled and not is_done:
+                    raise Interrupted(_farewell(stop.signal, position.step, total))
     finally:
         progress.finish()
     return Trained(
         state=adapter_state(model) if best is None else best,
-        step=position.best_step or total,
+        step=position.best_step or position.step,
         num_steps=total,
         validation_loss=position.best_loss,
         position=position,
     )
 
 
+def _is_measured(step: int, total: int, section: Train) -> bool:
+    """Whether the validation loss is due; that of the last step always is."""
+    return step % (section.eval_every or max(1, total // 5)) == 0 or step == total
+
+
+def _farewell(number: int, step: int, total: int) -> str:
+    name = signal.Signals(number).name if number else "a signal to another process"
+    return (
+        f"stopped by {name} after step {step} of {total}; a checkpoint is written. "
+        "Continue with --resume"
+    )
+
+
+def _has_stalled(position: Position, section: Train) -> bool:
+    """Whether as many validations in a row as the recipe allows have brought nothing better."""
+    return section.patience is not None and position.stale >= section.patience
+
+
 @torch.no_grad()
 def mean_loss(
-    model: torch.nn.Module, examples: Sequence[Encoded], batch_size: int, pad_id: int
+    model: PeftModel, examples: Sequence[Encoded], passes: Passes, engine: Engine
 ) -> float:
     """Mean negative log-likelihood per supervised token over all examples, in nats."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    total, count = 0.0, 0
-    for batch in micro_batches(examples, batch_size, pad_id, device):
-        total += float(supervised_loss_sum(model, batch))
-        count += batch.num_supervised
+    own = share(examples, engine.rank, engine.world_size)
+    loss = sum(float(supervised_loss_sum(model, batch)) for batch in batches(own, passes, device))
     model.train(was_training)
-    return total / count
+    (total,) = engine.total(loss)
+    return total / num_predicted(examples)
 
 
-def _step(
-    model: PeftModel,
-    optimizer: torch.optim.Optimizer,
-    examples: Sequence[Encoded],
-    section: Train,
-    rate: float,
-    pad_id: int,
-    step: int,
-) -> dict[str, float]:
+def _step(session: Session, rows: Sequence[Encoded], step: int, total: int) -> dict[str, float]:
     """One optimiser step; the loss is normalised by the supervised tokens of all its examples."""
     started = time.perf_counter()
-    model.train()
-    device = next(model.parameters()).device
-    batches = list(micro_batches(examples, section.micro_batch_size, pad_id, device))
-    count = sum(batch.num_supervised for batch in batches)
+    engine, section = session.engine, session.section
+    chosen = rows_of_step(len(rows), section.batch_size, step, session.seed)
+    examples = [rows[number] for number in chosen]
+    rate = learning_rate(section, step, total)
+    # Dropout is a function of seed, step and process: there is no generator state to save.
+    torch.manual_seed(_seed_of_step(session.seed, step, engine.rank))
+    session.model.train()
+    count = num_predicted(examples)
+    own = share(examples, engine.rank, engine.world_size)
     loss = 0.0
-    for batch in batches:
-        part = supervised_loss_sum(model, batch) / count
-        _require_finite("loss", float(part.detach()), step, [batch])
-        part.backward()  # type: ignore[no-untyped-call]
+    for batch in batches(own, session.passes, session.device):
+        part = supervised_loss_sum(session.model, batch) / count
         loss += float(part.detach())
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        _require_finite("loss", loss, step, batch.ids)
+        part.backward()  # type: ignore[no-untyped-call]
+    engine.add_gradients(session.weights)
     limit = math.inf if section.clip_norm is None else section.clip_norm
-    norm = float(torch.nn.utils.clip_grad_norm_(weights, limit))
-    _require_finite("gradient norm", norm, step, batches)
-    for group in optimizer.param_groups:
+    norm = float(torch.nn.utils.clip_grad_norm_(session.weights, limit))
+    _require_finite("gradient norm", norm, step, [example.id for example in examples])
+    for group in session.optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    session.optimizer.step()
+    session.optimizer.zero_grad(set_to_none=True)
+    (loss,) = engine.total(loss)
     seconds = time.perf_counter() - started
-    tokens = sum(batch.num_tokens for batch in batches)
+    tokens = sum(map(len, examples))
     return {
         "loss": loss,
         "learning_rate": rate,
@@ -186,33 +246,33 @@ def _step(
         "tokens": tokens,
         "supervised_tokens": count,
         "tokens_per_second": tokens / seconds,
-        "memory_gib": _peak_memory_gib(device),
+        "memory_gib": _peak_memory_gib(session.device),
     }
 
 
-def _optimizer(model: PeftModel, section: Train) -> torch.optim.Optimizer:
-    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+def _seed_of_step(seed: int, step: int, rank: int) -> int:
+    """One 64-bit seed for each step of each process; unrelated seeds for neighbouring steps."""
+    (value,) = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
+    return int(value)
+
+
+def _optimizer(weights: Sequence[torch.nn.Parameter], section: Train) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
-        trainable,
+        weights,
         lr=section.learning_rate,
         betas=(section.adam_beta1, section.adam_beta2),
         eps=section.adam_epsilon,
         weight_decay=section.weight_decay,
+        fused=True,
     )
 
 
-def _require_finite(what: str, value: float, step: int, batches: Sequence[Batch]) -> None:
+def _require_finite(what: str, value: float, step: int, ids: Sequence[str]) -> None:
     if not math.isfinite(value):
-        ids = ", ".join(name for batch in batches for name in batch.ids)
         raise TrainingError(
-            f"the {what} at step {step} is {value}; its examples are {ids}. Look at these rows, or "
-            "lower train.learning_rate; checkpoints of earlier steps are kept"
+            f"the {what} at step {step} is {value}; its examples are {', '.join(ids)}. Look at "
+            "these rows, or lower train.learning_rate; checkpoints of earlier steps are kept"
         )
-
-
-def _report(log: StepLog, progress: Progress, step: int, figures: dict[str, float]) -> None:
-    log.write(step, figures)
-    progress.advance(1, **figures)
 
 
 def _peak_memory_gib(device: torch.device) -> float:

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtune.data import Encoded
-from medtune.training.batches import IGNORED, collate, micro_batches, rows_of_step
+from medtune.training.batches import (
+    Batch,
+    Passes,
+    batches,
+    collate_packed,
+    collate_padded,
+    num_predicted,
+    rows_of_step,
+    share,
+)
 
 CPU = torch.device("cpu")
 SIZES = {"num_rows": st.integers(1, 60), "batch_size": st.integers(1, 20)}
@@ -53,35 +62,75 @@ def encoded(draw: st.DrawFn) -> Encoded:
     return Encoded(id=name, input_ids=tuple(ids), supervised=tuple(mask))
 
 
+def predictions(batch: Batch) -> list[tuple[int, int]]:
+    return list(zip(batch.positions_K.tolist(), batch.targets_K.tolist(), strict=True))
+
+
 @given(st.lists(encoded(), min_size=1, max_size=6), st.integers(0, 9))
-def test_collated_rows_can_be_read_back(examples: list[Encoded], pad: int) -> None:
+def test_padded_rows_can_be_read_back(examples: list[Encoded], pad: int) -> None:
     # The padding token also occurs inside of rows: it is masked by position, never by its id.
-    batch = collate(examples, pad, CPU)
+    batch = collate_padded(examples, pad, CPU)
     assert batch.ids == tuple(example.id for example in examples)
     longest = max(map(len, examples))
     assert batch.input_ids_BT.shape == (len(examples), longest)
+    mask_BT = batch.inputs["attention_mask"]
+    expected = []
     for row, example in enumerate(examples):
         length = len(example)
         assert tuple(batch.input_ids_BT[row, :length].tolist()) == example.input_ids
         assert batch.input_ids_BT[row, length:].tolist() == [pad] * (longest - length)
-        assert batch.attention_mask_BT[row].tolist() == [1] * length + [0] * (longest - length)
-        expected = [
-            token if supervised else IGNORED
-            for token, supervised in zip(example.input_ids, example.supervised, strict=True)
+        assert mask_BT[row].tolist() == [1] * length + [0] * (longest - length)
+        expected += [
+            (row * longest + place - 1, example.input_ids[place])
+            for place in range(1, length)
+            if example.supervised[place]
         ]
-        assert batch.labels_BT[row].tolist() == expected + [IGNORED] * (longest - length)
+    assert predictions(batch) == expected
     assert batch.num_tokens == sum(map(len, examples))
-    assert batch.num_supervised == sum(example.num_supervised for example in examples)
+    assert batch.num_supervised == num_predicted(examples)
 
 
-@given(st.lists(encoded(), min_size=1, max_size=10), st.integers(1, 4))
-def test_micro_batches_hold_every_example_once_longest_first(
-    examples: list[Encoded], size: int
+@given(st.lists(encoded(), min_size=1, max_size=6))
+def test_packed_rows_stand_one_after_another_and_predict_only_their_own(
+    examples: list[Encoded],
 ) -> None:
-    batches = list(micro_batches(examples, size, 0, CPU))
-    assert sorted(name for batch in batches for name in batch.ids) == sorted(
+    batch = collate_packed(examples, CPU)
+    everything = [token for example in examples for token in example.input_ids]
+    assert batch.input_ids_BT.tolist() == [everything]
+    assert batch.inputs["position_ids"].tolist() == [
+        [place for example in examples for place in range(len(example))]
+    ]
+    starts = [sum(map(len, examples[:number])) for number in range(len(examples))]
+    expected = [
+        (start + place - 1, example.input_ids[place])
+        for example, start in zip(examples, starts, strict=True)
+        for place in range(1, len(example))
+        if example.supervised[place]
+    ]
+    assert predictions(batch) == expected
+    assert batch.num_tokens == len(everything)
+    assert batch.inputs["cu_seq_lens_q"].tolist() == [*starts, len(everything)]
+
+
+@given(st.lists(encoded(), min_size=1, max_size=10), st.integers(12, 40), st.booleans())
+def test_passes_hold_every_example_once_and_no_more_tokens_than_allowed(
+    examples: list[Encoded], tokens: int, packing: bool
+) -> None:
+    passes = Passes(packing=packing, tokens=tokens, pad_id=0)
+    found = list(batches(examples, passes, CPU))
+    assert sorted(name for batch in found for name in batch.ids) == sorted(
         example.id for example in examples
     )
-    assert all(len(batch.ids) == size for batch in batches[:-1])
-    lengths = [n for batch in batches for n in batch.attention_mask_BT.sum(dim=1).tolist()]
-    assert lengths == sorted(map(len, examples), reverse=True)
+    assert all(batch.input_ids_BT.numel() <= tokens for batch in found)
+    assert sum(batch.num_supervised for batch in found) == num_predicted(examples)
+
+
+@given(st.lists(encoded(), min_size=1, max_size=12), st.integers(1, 4))
+def test_processes_share_a_step_without_loss_and_about_evenly(
+    examples: list[Encoded], world_size: int
+) -> None:
+    shares = [share(examples, rank, world_size) for rank in range(world_size)]
+    together = sorted(e.id for own in shares for e in own)
+    assert together == sorted(e.id for e in examples)
+    loads = [sum(map(len, own)) for own in shares]
+    assert max(loads) - min(loads) <= max(map(len, examples))

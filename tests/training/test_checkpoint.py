@@ -29,7 +29,9 @@ class Session:
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(weights, lr=0.01)
 
-    def step(self) -> float:
+    def step(self, number: int = 0) -> float:
+        # As the loop does: dropout depends on the step alone.
+        torch.manual_seed(number)
         self.model.train()
         loss = self.model(IDS, labels=IDS).loss
         loss.backward()
@@ -62,27 +64,24 @@ def equal(a: State, b: State) -> bool:
 def test_a_restored_session_goes_on_bit_for_bit(
     tiny_base: Path, session: Session, tmp_path: Path
 ) -> None:
-    torch.manual_seed(4)
-    for _ in range(3):
-        session.step()
+    for number in (1, 2, 3):
+        session.step(number)
     session.save(tmp_path / "checkpoints", 3)
-    rng = torch.get_rng_state()
     moments = session.optimizer.state_dict()["state"]
     weights = {name: tensor.clone() for name, tensor in adapter_state(session.model).items()}
     moments = {i: {k: v.clone() for k, v in entry.items()} for i, entry in moments.items()}
-    expected = [session.step() for _ in range(3)]
+    expected = [session.step(number) for number in (4, 5, 6)]
+    assert len(set(expected)) == 3
 
     other = Session(tiny_base, seed=2)
-    torch.manual_seed(99)
     position, best = other.restore(tmp_path / "checkpoints")
     assert position == Position(step=3, tokens=30, seconds=0.1)
     assert best is None
-    assert torch.equal(torch.get_rng_state(), rng)
     assert equal(adapter_state(other.model), weights)
     restored = other.optimizer.state_dict()["state"]
     assert restored.keys() == moments.keys()
     assert all(equal(restored[index], moments[index]) for index in moments)
-    assert [other.step() for _ in range(3)] == expected
+    assert [other.step(number) for number in (4, 5, 6)] == expected
     assert equal(adapter_state(other.model), adapter_state(session.model))
 
 
@@ -125,7 +124,7 @@ def test_a_checkpoint_is_safetensors_and_json_and_nothing_else(
     session.step()
     session.save(tmp_path / "checkpoints", 1, best=adapter_state(session.model))
     folder = tmp_path / "checkpoints" / "step-00000001"
-    tensors = ["adapter", "best", "optimizer", "rng"]
+    tensors = ["adapter", "best", "optimizer"]
     assert names(folder) == sorted([*(f"{name}.safetensors" for name in tensors), "state.json"])
     json.loads((folder / "state.json").read_text())
     for name in tensors:
@@ -139,7 +138,6 @@ def test_a_checkpoint_is_safetensors_and_json_and_nothing_else(
         "adapter.safetensors",
         "best.safetensors",
         "optimizer.safetensors",
-        "rng.safetensors",
         "state.json",
     ],
 )
