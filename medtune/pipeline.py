@@ -8,7 +8,8 @@ base; the base itself is that same model with the adapter disabled.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
 from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
-from medtune.runs import FINISHED, open_run
+from medtune.runs import FINISHED, open_run, run_folder
 from medtune.tasks import read_task
 from medtune.training import Trained
 
@@ -42,11 +43,12 @@ class Run:
     path: Path
     recipe: Recipe
     adapter_digest: str
-    effect: float
-    """Largest divergence from the base on the canary prompts, in nats."""
     trained: Trained
-    scores: ScoreReport | None
-    """None where the data has no test rows."""
+    effect: float | None = None
+    """Largest divergence from the base on the canary prompts, in nats. Of processes that trained
+    together only the first measures: None in the others."""
+    scores: ScoreReport | None = None
+    """None where the data has no test rows, and in processes other than the first."""
 
     @property
     def adapter(self) -> Path:
@@ -97,7 +99,6 @@ def train(
     Raises:
         MedtuneError: See ``medtune.errors`` for which, and their exit codes.
     """
-    progress = progress or Silent()
     recorded = None
     if isinstance(recipe, Recipe):
         if overrides:
@@ -106,7 +107,14 @@ def train(
         recorded = locks.read(Path(recipe))
         recipe = load_recipe(recipe, overrides)
     started = provenance.now()
-    with open_run(recipe.name, Path(out) if out else None, resume=resume) as run:
+    folder = Path(out) if out else None
+    # Of processes that train together, one writes and tells.
+    is_first = training.process_rank() == 0
+    progress = (progress if is_first else None) or Silent()
+    taken = open_run(recipe.name, folder, resume=resume) if is_first else nullcontext(
+        run_folder(recipe.name, folder)
+    )  # fmt: skip
+    with taken as run:
         inputs = gather(recipe, offline=offline, progress=progress)
         if resume and (run / locks.FILE_NAME).is_file():
             recorded = locks.read(run / locks.FILE_NAME)
@@ -114,43 +122,23 @@ def train(
             refuse_drift(recorded, inputs.lock)
         base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
         fresh = models.attach(base, recipe.adapter, seed=recipe.seed)
-        # From here on the run has a name: all that the recipe could have got wrong is checked.
-        inputs.lock.write(run)
-        account = inputs.prepared.account()
-        write_json(run / "data.json", account)
-        trained, manifest, digest, num_weights = _train_and_export(inputs, fresh, run, progress)
-        model = models.load_adapter(base, run / "adapter")
-        effect = models.require_effect(model, _canaries(inputs.prepared))
-        scores = _score(model, inputs, run, progress)
-        write_card(
-            run / "adapter",
-            recipe=recipe,
-            manifest=manifest,
-            digest=digest,
-            data=account,
-            scores=scores,
-        )
-        write_json(run / "train.json", _train_record(trained, num_weights, digest, effect))
-        write_json(
-            run / FINISHED,
-            {
-                "started": started,
-                "finished": provenance.now(),
-                "resumed": resume,
-                "base_digest": inputs.located.digest,
-                "adapter_digest": digest,
-                "packages": provenance.packages(),
-                "machine": provenance.machine(),
-            },
-        )
-        return Run(
-            path=run,
-            recipe=recipe,
-            adapter_digest=digest,
-            effect=effect,
-            trained=trained,
-            scores=scores,
-        )
+        if is_first:
+            # From here on the run has a name: all that the recipe could have got wrong is checked.
+            inputs.lock.write(run)
+            write_json(run / "data.json", inputs.prepared.account())
+        with training.open_engine(base.device) as engine:
+            trained = _train(inputs, fresh, run, progress, engine)
+            digest = engine.from_first(
+                "adapter digest", lambda: _export(inputs, fresh, trained, run)
+            )
+        result = Run(path=run, recipe=recipe, adapter_digest=digest, trained=trained)
+        if is_first:
+            num_weights = _num_weights(fresh)
+            # Back to the bare base: what is measured is the file, not what is still in memory.
+            fresh.unload()
+            result = _measure(result, inputs, base, num_weights, progress)
+            write_json(run / FINISHED, _provenance(result, inputs, started, resumed=resume))
+        return result
 
 
 def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
@@ -166,6 +154,11 @@ def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None =
     template = make_template(recipe.data.template, tokenizer)
     prepared = prepare(rows, recipe.data, template, seed=recipe.seed, progress=progress)
     _require_context(prepared, located)
+    if recipe.train.patience and not prepared.splits["validation"].encoded:
+        raise RecipeError(
+            "train.patience stops by the validation loss, and there are no validation rows; set "
+            "data.validation_fraction, or remove train.patience"
+        )
     require_prompts_fit(
         prepared, recipe.evaluate, seed=recipe.seed, context_tokens=located.context_tokens
     )
@@ -240,23 +233,23 @@ def refuse_drift(recorded: Lock, now: Lock) -> None:
         )
 
 
-def _train_and_export(
-    inputs: Inputs, model: PeftModel, run: Path, progress: Progress
-) -> tuple[Trained, AdapterManifest, str, dict[str, int]]:
-    recipe = inputs.recipe
-    num_weights = {
-        "trainable": sum(w.numel() for w in model.parameters() if w.requires_grad),
-        "total": sum(w.numel() for w in model.parameters()),
-    }
-    trained = training.fit(
+def _train(
+    inputs: Inputs, model: PeftModel, run: Path, progress: Progress, engine: training.Engine
+) -> Trained:
+    return training.fit(
         model,
         inputs.prepared,
-        recipe.train,
-        seed=recipe.seed,
+        inputs.recipe.train,
+        seed=inputs.recipe.seed,
         pad_id=inputs.pad_id,
         run=run,
         progress=progress,
+        engine=engine,
     )
+
+
+def _export(inputs: Inputs, model: PeftModel, trained: Trained, run: Path) -> str:
+    """Write the adapter's folder; returns its digest."""
     manifest = AdapterManifest(
         schema_version=SCHEMA_VERSION,
         base=inputs.located.reference,
@@ -268,15 +261,56 @@ def _train_and_export(
         stop_token=inputs.template.stop_token,
         stop_token_id=inputs.template.stop_token_id,
         pad_token_id=inputs.pad_id,
-        quantization=recipe.base.quantization,
+        quantization=inputs.recipe.base.quantization,
         step=trained.step,
     )
-    digest = models.export(
-        model, trained.state, manifest, inputs.tokenizer, inputs.template.source, run / "adapter"
+    folder = run / "adapter"
+    return models.export(
+        model, trained.state, manifest, inputs.tokenizer, inputs.template.source, folder
     )
-    # Back to the bare base: what is measured next is the file, not what is still in memory.
-    model.unload()
-    return trained, manifest, digest, num_weights
+
+
+def _measure(
+    result: Run,
+    inputs: Inputs,
+    base: FrozenBase,
+    num_weights: dict[str, int],
+    progress: Progress,
+) -> Run:
+    """Reload the export, show that it does something, score it, and write all that is known."""
+    model = models.load_adapter(base, result.adapter)
+    effect = models.require_effect(model, _canaries(inputs.prepared))
+    scores = _score(model, inputs, result.path, progress)
+    result = replace(result, effect=effect, scores=scores)
+    write_card(
+        result.adapter,
+        recipe=inputs.recipe,
+        manifest=models.read_manifest(result.adapter),
+        digest=result.adapter_digest,
+        data=inputs.prepared.account(),
+        scores=scores,
+    )
+    write_json(result.path / "train.json", _train_record(result, num_weights))
+    return result
+
+
+def _num_weights(model: PeftModel) -> dict[str, int]:
+    return {
+        "trainable": sum(w.numel() for w in model.parameters() if w.requires_grad),
+        "total": sum(w.numel() for w in model.parameters()),
+    }
+
+
+def _provenance(result: Run, inputs: Inputs, started: str, *, resumed: bool) -> dict[str, Any]:
+    return {
+        "started": started,
+        "finished": provenance.now(),
+        "resumed": resumed,
+        "base_digest": inputs.located.digest,
+        "adapter_digest": result.adapter_digest,
+        "packages": provenance.packages(),
+        "machine": provenance.machine(),
+    }
 
 
 def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:
@@ -314,14 +348,13 @@ def json_line(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _train_record(
-    trained: Trained, num_weights: dict[str, int], digest: str, effect: float
-) -> dict[str, Any]:
-    position = trained.position
+def _train_record(result: Run, num_weights: dict[str, int]) -> dict[str, Any]:
+    trained, position = result.trained, result.trained.position
     return {
-        "adapter_digest": digest,
-        "effect_nats": effect,
+        "adapter_digest": result.adapter_digest,
+        "effect_nats": result.effect,
         "exported_step": trained.step,
+        "last_step": position.step,
         "num_steps": trained.num_steps,
         "validation_loss": trained.validation_loss,
         "tokens": position.tokens,

@@ -17,6 +17,11 @@ def is_finished(run: Path) -> bool:
     return (run / FINISHED).is_file()
 
 
+def run_folder(name: str, parent: Path | None) -> Path:
+    """Where the run of this name lies, or will."""
+    return (parent or DEFAULT_PARENT) / name
+
+
 @contextmanager
 def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
     """Take a run directory, new or (with ``resume``) unfinished, for this process alone.
@@ -24,7 +29,7 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
     Raises:
         RunExistsError: The name is taken, there is nothing to resume, or another process is at it.
     """
-    run = (parent or DEFAULT_PARENT) / name
+    run = run_folder(name, parent)
     existed = run.exists()
     if existed and not run.is_dir():
         raise RunExistsError(f"{run} is a file, not a run; give another name or folder")

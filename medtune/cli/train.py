@@ -69,7 +69,8 @@ def train(
         allow_drift=allow_drift,
         progress=progress,
     )
-    _print_run(run)
+    if run.effect is not None:  # of processes that train together, the first tells
+        _print_run(run)
 
 
 def _print_inputs(inputs: "Inputs") -> None:

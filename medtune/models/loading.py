@@ -1,6 +1,7 @@
 """A located base as a frozen model in memory, in the precision that the recipe asks for."""
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,7 @@ def load_model(located: LocatedBase, base: Base, tokenizer: Tokenizer) -> Frozen
             attention or quantisation is not to be had here.
     """
     quiet_libraries()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     attention = _attention(base, device)
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
@@ -86,6 +87,13 @@ def load_model(located: LocatedBase, base: Base, tokenizer: Tokenizer) -> Frozen
     model.name_or_path = located.reference
     model.eval()
     return FrozenBase(model=model, tokenizer=tokenizer, located=located, section=base)
+
+
+def own_device() -> torch.device:
+    """This process's GPU, by torchrun's numbering, or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def guard_cpu_gradients(model: torch.nn.Module) -> None:

@@ -10,15 +10,16 @@ processes), and it needs a backward pass in every process at every step, which a
 examples than processes does not have. An adapter's gradients are small: one message holds them.
 """
 
+import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 import torch.distributed as dist
-from torch.distributed import Store  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from medtune.errors import TrainingError
@@ -40,12 +41,22 @@ class Engine(Protocol):
     def total(self, *values: float) -> list[float]:
         """The sums of all processes' values."""
 
-    def require_equal(self, what: str, digest: str) -> None:
-        """Refuse processes that hold different things, told apart by their digests.
+    def from_first(self, what: str, make: Callable[[], str]) -> str:
+        """What process 0 makes, in every process; the others wait and make nothing."""
 
-        Raises:
-            TrainingError: A process has another digest.
-        """
+
+def require_equal(engine: Engine, what: str, digest: str) -> None:
+    """Refuse processes that hold different things, told apart by their digests.
+
+    Raises:
+        TrainingError: This process has another digest than process 0.
+    """
+    first = engine.from_first(what, lambda: digest)
+    if digest != first:
+        raise TrainingError(
+            f"process {engine.rank} has another {what} than process 0 ({digest[:16]}… and "
+            f"{first[:16]}…): are files and packages the same on every machine?"
+        )
 
 
 class SingleProcess:
@@ -61,8 +72,9 @@ class SingleProcess:
         """The values themselves."""
         return list(values)
 
-    def require_equal(self, what: str, digest: str) -> None:
-        """Always equal."""
+    def from_first(self, what: str, make: Callable[[], str]) -> str:
+        """Make it."""
+        return make()
 
 
 class DataParallel:
@@ -91,17 +103,15 @@ class DataParallel:
             dist.all_reduce(sums)
         return [float(value) for value in sums]
 
-    def require_equal(self, what: str, digest: str) -> None:
-        """Compare with process 0."""
+    def from_first(self, what: str, make: Callable[[], str]) -> str:
+        """Pass text on through the launcher's store."""
+        if self.rank == 0:
+            made = make()
+            with self._named_failure():
+                self._store.set(what, made)
+            return made
         with self._named_failure():
-            if self.rank == 0:
-                self._store.set(f"medtune/{what}", digest)
-            first = self._store.get(f"medtune/{what}").decode()
-        if digest != first:
-            raise TrainingError(
-                f"process {self.rank} has another {what} than process 0 ({digest[:16]}… and "
-                f"{first[:16]}…): are files and packages the same on every machine?"
-            )
+            return str(self._store.get(what).decode())
 
     @contextmanager
     def _named_failure(self) -> Iterator[None]:
@@ -113,12 +123,12 @@ class DataParallel:
 
     def _who_is_gone(self, reason: str) -> str:
         try:
-            self._store.set(f"medtune/alive/{self.rank}", "yes")
+            self._store.set(f"alive/{self.rank}", "yes")
             time.sleep(SECONDS_TO_ANSWER)
             gone = [
                 str(rank)
                 for rank in range(self.world_size)
-                if not self._store.check([f"medtune/alive/{rank}"])
+                if not self._store.check([f"alive/{rank}"])
             ]
         except RuntimeError:
             return f"process {self.rank} lost touch with the launcher: {reason}"
@@ -129,6 +139,10 @@ class DataParallel:
             f"rank {listed} of {self.world_size} is gone, so this process stops too; what rank "
             f"{listed} wrote last says why. Continue from the last checkpoint with --resume"
         )
+
+
+_opened = itertools.count()
+"""Numbers the engines of this process, so that a later one never reads an earlier one's text."""
 
 
 def is_distributed() -> bool:
@@ -154,6 +168,7 @@ def open_engine(device: torch.device) -> Iterator[Engine]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
         store, rank, world_size = next(iter(rendezvous("env://")))
+        store = PrefixStore(f"medtune/{next(_opened)}", store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the processes could not find each other: {error}") from error

@@ -28,7 +28,7 @@ from medtune.records import Progress
 from medtune.training import checkpoint
 from medtune.training.batches import Passes, batches, num_predicted, rows_of_step, share
 from medtune.training.checkpoint import Position, State
-from medtune.training.engine import Engine, open_engine
+from medtune.training.engine import Engine, require_equal
 from medtune.training.log import step_log
 from medtune.training.loss import supervised_loss_sum
 from medtune.training.schedule import learning_rate
@@ -88,6 +88,7 @@ def fit(
     pad_id: int,
     run: Path,
     progress: Progress,
+    engine: Engine,
 ) -> Trained:
     """Train the adapter, from the run's last checkpoint where there is one.
 
@@ -101,9 +102,9 @@ def fit(
     device = next(model.parameters()).device
     passes = Passes(packing=section.packing, tokens=section.pack_tokens, pad_id=pad_id)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    with open_engine(device) as engine, pass_attention(model, passes):
+    with pass_attention(model, passes):
         require_faithful(model, examples, passes)
-        engine.require_equal("start", state_digest(adapter_state(model)))
+        require_equal(engine, "start of the adapter", state_digest(adapter_state(model)))
         if section.gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
         session = Session(
