@@ -86,7 +86,9 @@ def fit(
         model.activation_checkpointing_enable({"use_reentrant": False})
     optimizer = _optimizer(model, section)
     torch.manual_seed(seed)
-    position, best = checkpoint.restore(checkpoints, model, optimizer)
+    position, best = checkpoint.restore(checkpoints, model, optimizer, keep_last=section.keep_last)
+    needed = checkpoint.run_bytes(checkpoints, model, keep_last=section.keep_last)
+    checkpoint.require_space(run, needed)
     started = time.perf_counter() - position.seconds
     progress.start("training", total, "steps")
     progress.advance(position.step)
