@@ -247,29 +247,27 @@ class Deaths:
 
         ``halves`` of a write are done before: none, one, or both.
         """
-        out = self._forks.scratch / "killed"
+        out = self._empty_folder()
         killed, _ = self._forks.train(out, kill_at=number, halves=halves)
         if killed:
             call = self._forks.calls(out)[-1]
             when = ("before", "in the middle of", "after")[halves]
             self.table[call.stage, f"{when} {call.kind}"] += 1
             self._compare(out, f"killed {when} {call}, number {number}")
-        shutil.rmtree(out, ignore_errors=True)
         return killed
 
     def after(self, seconds: float) -> None:
         """Kill at an instant from outside and continue."""
-        out = self._forks.scratch / "killed"
+        out = self._empty_folder()
         killed, _ = self._forks.train(out, kill_after=seconds)
         calls = self._forks.calls(out)
         stage = f"after {calls[-1].kind} of {calls[-1].stage}" if calls else "before all"
         self.table[stage if killed else "finished before", "kill"] += 1
         self._compare(out, f"killed {stage}, after {seconds} s")
-        shutil.rmtree(out)
 
     def twice(self, first: int, second: int) -> None:
         """Kill, continue, kill again, and continue."""
-        out = self._forks.scratch / "killed"
+        out = self._empty_folder()
         assert self._forks.train(out, kill_at=first)[0]
         before = self._forks.calls(out)[-1]
         assert self._forks.continue_as_a_user_would(out, kill_at=second)
@@ -277,7 +275,11 @@ class Deaths:
         where = f"{before.kind} {before.stage}, then {again.kind} {again.stage}"
         self.table[where, "before both"] += 1
         self._compare(out, f"killed before {before} ({first}), then before {again} ({second})")
-        shutil.rmtree(out)
+
+    def _empty_folder(self) -> Path:
+        out = self._forks.scratch / "killed"
+        shutil.rmtree(out, ignore_errors=True)
+        return out
 
     def _compare(self, out: Path, how: str) -> None:
         try:
