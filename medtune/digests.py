@@ -7,11 +7,16 @@ size, modification time in ns) in medtune's cache; any of the four that differs 
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+PARTIAL = ".partial"
+"""How the names of files and folders end that are not whole: they are hidden and have no other
+meaning, so that what a killed process left of them can be removed."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -84,7 +89,7 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
 
     An exception inside the block leaves whatever was there before untouched.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -120,6 +125,26 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
     write_text(path, text + "\n")
 
 
+def partial_folder(target: Path) -> Path:
+    """Make a hidden folder beside a name that it is to get, or that is to be removed."""
+    name = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=PARTIAL)
+    return Path(name)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; whoever is killed at it leaves nothing half under its name."""
+    shutil.rmtree(folder.rename(partial_folder(folder)))
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed processes left half-written below a folder that nobody else is at."""
+    for path in list(folder.rglob(f".*{PARTIAL}")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)  # it went with its folder
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside the folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
@@ -127,6 +152,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder with all in it survive a power cut, before it is renamed into place."""
+    for path in (*folder.rglob("*"), folder):
+        sync_folder(path)  # a file is synced by the same calls
 
 
 def _umask() -> int:

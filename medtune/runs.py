@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medtune.digests import remove_partials
 from medtune.errors import RunExistsError
 
 DEFAULT_PARENT = Path("runs")
@@ -47,6 +48,7 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
         except RunExistsError:
             lock_file.unlink()
             raise
+        remove_partials(run)
         try:
             yield run
         finally:

@@ -203,6 +203,17 @@ def test_resuming_what_never_began_is_refused(project: Path, tmp_path: Path):
         medtune.train(project, out=tmp_path / "runs", resume=True)
 
 
+def test_a_run_that_would_fill_the_disk_is_refused_before_its_first_step(
+    project: Path, tmp_path: Path
+):
+    with pytest.raises(TrainingError, match=r"GiB free; make room, lower train\.keep_last"):
+        medtune.train(project, {"train.keep_last": 10**15}, out=tmp_path / "runs")
+    assert not (tmp_path / "runs" / "tiny" / "log.jsonl").exists()
+    # Nothing that changes results was at fault: the run goes on with fewer checkpoints.
+    run = medtune.train(project, {"train.keep_last": 1}, out=tmp_path / "runs", resume=True)
+    assert len(losses(run.path)) == 8
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_the_rows(project: Path, tmp_path: Path):
     with pytest.raises(TrainingError, match=r"at step \d+ is (nan|inf).*train-\d+"):
         medtune.train(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medtune.digests import PARTIAL
 from medtune.errors import RunExistsError
 from medtune.runs import FINISHED, is_finished, open_run
 
@@ -92,6 +93,26 @@ def test_a_run_that_failed_before_it_wrote_anything_takes_no_name(tmp_path):
     fail_in(tmp_path, after_writing=False)
     assert list(tmp_path.iterdir()) == []
     assert open_and_leave("first", tmp_path) == tmp_path / "first"
+
+
+def test_what_a_killed_process_left_half_written_is_removed_on_resume(tmp_path):
+    run = begin("first", tmp_path)
+    (run / "checkpoints" / f".step-2.x{PARTIAL}").mkdir(parents=True)
+    (run / "checkpoints" / f".step-2.x{PARTIAL}" / f".state.json.y{PARTIAL}").write_text("{")
+    (run / f".data.json.z{PARTIAL}").write_text("{")
+    (run / "checkpoints" / "step-1").mkdir()
+    (run / ".mine").write_text("kept")
+    with open_run("first", tmp_path, resume=True):
+        left = {str(path.relative_to(run)) for path in run.rglob("*")}
+    assert left == {".lock", ".mine", "log.jsonl", "checkpoints", "checkpoints/step-1"}
+
+
+def test_nothing_is_removed_under_the_hands_of_another_process(tmp_path):
+    with open_run("first", tmp_path, resume=False) as run:
+        (run / f".data.json.z{PARTIAL}").write_text("{")
+        refusal("first", tmp_path, resume=True)
+        refusal("first", tmp_path, resume=False)
+        assert (run / f".data.json.z{PARTIAL}").is_file()
 
 
 def test_there_is_nothing_to_resume_where_there_is_no_run(tmp_path):

@@ -7,7 +7,6 @@ template and tokenizer it was trained with, a generation config that knows its s
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from medtune.digests import sha256_bytes, sha256_file, sha256_named, sync_folder, write_json
+from medtune.digests import (
+    partial_folder,
+    sha256_bytes,
+    sha256_file,
+    sha256_named,
+    sync_folder,
+    sync_tree,
+    write_json,
+)
 from medtune.errors import AdapterError, RecipeError
 from medtune.models.loading import FrozenBase, Tokenizer
 from medtune.models.lora import use_fast_layers
@@ -130,7 +137,7 @@ def export(
     Raises:
         AdapterError: The written weights are not complete, finite and with effect.
     """
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    partial = partial_folder(folder)
     try:
         contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
@@ -149,6 +156,7 @@ def export(
         for file in partial.iterdir():
             file.chmod(0o644)
         partial.chmod(0o755)
+        sync_tree(partial)
         _replace_folder(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -363,9 +371,7 @@ def _write_tokenizer(
 def _replace_folder(new: Path, target: Path) -> None:
     """Put a folder under a name that may be taken; what was there goes only once the new is in."""
     if target.exists():
-        old = target.with_name(f".{target.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
+        old = target.rename(partial_folder(target))
         new.rename(target)
         shutil.rmtree(old)
     else:

@@ -11,7 +11,6 @@ order of the rows are functions of seed and step: the step is all there is to sa
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from medtune.digests import sync_folder, write_json
+from medtune.digests import partial_folder, remove_folder, sync_folder, sync_tree, write_json
 from medtune.errors import TrainingError
 from medtune.models import adapter_state, set_adapter_state
 
@@ -64,23 +63,72 @@ def save(
     *,
     keep_last: int,
 ) -> None:
-    """Write a checkpoint, then remove all but the last ``keep_last``."""
-    folder.mkdir(exist_ok=True)
+    """Write a checkpoint, then remove all but the last ``keep_last``.
+
+    Raises:
+        TrainingError: It cannot be written, as on a full disk; those before it are untouched.
+    """
     target = folder / f"step-{position.step:08}"
-    if not target.exists():
-        partial = Path(tempfile.mkdtemp(dir=folder, prefix=f".{target.name}."))
-        try:
-            _save_tensors(adapter_state(model), partial / "adapter.safetensors")
-            _save_tensors(_optimizer_state(optimizer), partial / "optimizer.safetensors")
-            if best is not None:
-                _save_tensors(best, partial / "best.safetensors")
-            write_json(partial / "state.json", asdict(position))
-            partial.rename(target)
-            sync_folder(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    for old in _existing(folder)[:-keep_last]:
-        shutil.rmtree(old)
+    try:
+        folder.mkdir(exist_ok=True)
+        if not target.exists():
+            _write(target, model, optimizer, position, best)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"the checkpoint {target} cannot be written ({error}); the checkpoints before it are "
+            "kept. Make room, then continue with --resume"
+        ) from error
+    remove_all_but(folder, keep_last)
+
+
+def _write(
+    target: Path,
+    model: PeftModel,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    best: State | None,
+) -> None:
+    partial = partial_folder(target)
+    try:
+        _save_tensors(adapter_state(model), partial / "adapter.safetensors")
+        _save_tensors(_optimizer_state(optimizer), partial / "optimizer.safetensors")
+        if best is not None:
+            _save_tensors(best, partial / "best.safetensors")
+        write_json(partial / "state.json", asdict(position))
+        sync_tree(partial)
+        partial.rename(target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def checkpoint_bytes(model: PeftModel) -> int:
+    """Size of one checkpoint: the adapter in float32, two moments of each weight, the best."""
+    return 4 * _adapter_bytes(model)
+
+
+def run_bytes(folder: Path, model: PeftModel, *, keep_last: int) -> int:
+    """What a run still writes at most: a checkpoint more than it keeps, and the exported adapter.
+
+    Checkpoints that lie there already are room that the run has.
+    """
+    missing = max(1, keep_last + 1 - len(_existing(folder)))
+    return missing * checkpoint_bytes(model) + _adapter_bytes(model)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to train for hours towards a full disk.
+
+    Raises:
+        TrainingError: Fewer bytes than needed are free where the folder is.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise TrainingError(
+            f"checkpoints and adapter need {needed / 2**30:.2f} GiB and {folder} has "
+            f"{free / 2**30:.2f} GiB free; make room, lower train.keep_last, or write to another "
+            "disk with --out"
+        )
 
 
 def restore(
@@ -108,8 +156,19 @@ def restore(
     return position, best
 
 
+def remove_all_but(folder: Path, keep_last: int) -> None:
+    """Remove older checkpoints; a killed process may not have come to it."""
+    for old in _existing(folder)[:-keep_last]:
+        remove_folder(old)
+
+
 def _existing(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
+
+
+def _adapter_bytes(model: PeftModel) -> int:
+    weights: int = sum(w.numel() for w in model.parameters() if w.requires_grad)
+    return 4 * weights  # in float32
 
 
 def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:

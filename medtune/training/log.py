@@ -26,6 +26,8 @@ class StepLog:
         self._file.flush()
         for name, value in figures.items():
             self._board.add_scalar(name, value, step)
+        # Its thread may lag: what is in a checkpoint has to be on the board before.
+        self._board.flush()
 
     def close(self) -> None:
         """Finish both logs."""

@@ -131,6 +131,10 @@ def _run(
     total = num_steps(section, len(examples))
     checkpoints = run / "checkpoints"
     position, best = checkpoint.restore(checkpoints, model, session.optimizer)
+    if engine.rank == 0:
+        checkpoint.remove_all_but(checkpoints, section.keep_last)
+        needed = checkpoint.run_bytes(checkpoints, model, keep_last=section.keep_last)
+        checkpoint.require_space(run, needed)
     started = time.perf_counter() - position.seconds
     progress.start("training", total, "steps")
     progress.advance(position.step)

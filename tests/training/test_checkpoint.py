@@ -1,6 +1,10 @@
 """A run goes on from a checkpoint as if it had never stopped."""
 
 import json
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,6 +111,86 @@ def test_the_last_checkpoint_is_the_one_restored(session: Session, tmp_path: Pat
         session.step()
         session.save(tmp_path / "checkpoints", step)
     assert session.restore(tmp_path / "checkpoints")[0].step == 100
+
+
+def test_what_a_killed_process_did_not_come_to_remove_goes_on_restoring(
+    session: Session, tmp_path: Path
+) -> None:
+    session.step()
+    for step in (1, 2, 3):
+        session.save(tmp_path, step)
+    checkpoint.remove_all_but(tmp_path, 2)
+    assert session.restore(tmp_path)[0].step == 3
+    assert names(tmp_path) == ["step-00000002", "step-00000003"]
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_a_checkpoint_takes_no_more_room_than_was_asked_for(
+    session: Session, tmp_path: Path, best: bool
+) -> None:
+    session.step()
+    session.save(tmp_path, 1, best=adapter_state(session.model) if best else None)
+    size = sum(file.stat().st_size for file in (tmp_path / "step-00000001").iterdir())
+    asked = checkpoint.checkpoint_bytes(session.model)
+    # Headers, names and the generators' states: kilobytes, whatever the adapter's size.
+    overhead = 40_000
+    assert asked * (1 if best else 3 / 4) < size < asked + overhead
+
+
+def test_a_run_needs_one_checkpoint_more_than_it_keeps_less_those_it_has(
+    session: Session, tmp_path: Path
+) -> None:
+    one = checkpoint.checkpoint_bytes(session.model)
+    adapter = one // 4
+    needed = [checkpoint.run_bytes(tmp_path, session.model, keep_last=2)]
+    session.step()
+    for step in (1, 2):
+        session.save(tmp_path, step, keep=2)
+        needed.append(checkpoint.run_bytes(tmp_path, session.model, keep_last=2))
+    assert needed == [3 * one + adapter, 2 * one + adapter, one + adapter]
+
+
+def test_too_little_room_is_refused_with_the_figures_and_what_to_do(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    checkpoint.require_space(tmp_path, free // 2)
+    with pytest.raises(TrainingError) as caught:
+        checkpoint.require_space(tmp_path, 2**60)
+    for part in ("need 1073741824.00 GiB", "GiB free", "train.keep_last", "--out", str(tmp_path)):
+        assert part in str(caught.value)
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a disk that fills up: a write beyond is refused by the kernel."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal that comes with it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 20, 30_000])
+def test_a_full_disk_leaves_the_checkpoints_before_and_says_what_to_do(
+    tiny_base: Path, session: Session, tmp_path: Path, size: int
+) -> None:
+    session.step()
+    session.save(tmp_path, 1, keep=1)
+    expected = {file.name: file.read_bytes() for file in (tmp_path / "step-00000001").iterdir()}
+    session.step()
+    with (
+        no_file_larger_than(size),
+        pytest.raises(
+            TrainingError, match=r"step-00000002 cannot be written .*too large.*Make room"
+        ),
+    ):
+        session.save(tmp_path, 2, keep=1)
+    assert names(tmp_path) == ["step-00000001"]
+    left = {file.name: file.read_bytes() for file in (tmp_path / "step-00000001").iterdir()}
+    assert left == expected
+    session.save(tmp_path, 2, keep=1)
+    assert Session(tiny_base).restore(tmp_path)[0].step == 2
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
