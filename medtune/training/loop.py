@@ -29,6 +29,7 @@ from medtune.training.batches import Batch, micro_batches, rows_of_step
 from medtune.training.checkpoint import Position, State
 from medtune.training.log import StepLog, step_log
 from medtune.training.loss import supervised_loss_sum
+from medtune.training.optimizers import make_optimizer, set_learning_rate
 from medtune.training.schedule import learning_rate
 
 
@@ -84,7 +85,7 @@ def fit(
     checkpoints = run / "checkpoints"
     if section.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    optimizer = _optimizer(model, section)
+    optimizer = make_optimizer(model, section)
     torch.manual_seed(seed)
     position, best = checkpoint.restore(checkpoints, model, optimizer)
     started = time.perf_counter() - position.seconds
@@ -173,8 +174,7 @@ def _step(
     limit = math.inf if section.clip_norm is None else section.clip_norm
     norm = float(torch.nn.utils.clip_grad_norm_(weights, limit))
     _require_finite("gradient norm", norm, step, batches)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    set_learning_rate(optimizer, rate)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
@@ -188,17 +188,6 @@ def _step(
         "tokens_per_second": tokens / seconds,
         "memory_gib": _peak_memory_gib(device),
     }
-
-
-def _optimizer(model: PeftModel, section: Train) -> torch.optim.Optimizer:
-    trainable = [weight for weight in model.parameters() if weight.requires_grad]
-    return torch.optim.AdamW(
-        trainable,
-        lr=section.learning_rate,
-        betas=(section.adam_beta1, section.adam_beta2),
-        eps=section.adam_epsilon,
-        weight_decay=section.weight_decay,
-    )
 
 
 def _require_finite(what: str, value: float, step: int, batches: Sequence[Batch]) -> None:
