@@ -8,13 +8,13 @@ base; the base itself is that same model with the adapter disabled.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 
-from medtune import models, provenance, training
+from medtune import models, provenance, seeds, training
 from medtune.card import write_card
 from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
 from medtune.digests import atomic_writer, write_json
@@ -22,12 +22,14 @@ from medtune.errors import DriftError, RecipeError
 from medtune.evaluation import require_prompts_fit, score
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.adapter import SCHEMA_VERSION
+from medtune.models.inits import TAKES_FROM_BASE
 from medtune.models.loading import Tokenizer
 from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
 from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
-from medtune.runs import FINISHED, open_run
+from medtune.runs import FINISHED, is_finished, open_run
+from medtune.seeds import SeedRuns
 from medtune.tasks import read_task
 from medtune.training import Trained
 
@@ -72,6 +74,12 @@ class Inputs:
         rows = len(self.prepared.splits["train"].encoded)
         return training.num_steps(self.recipe.train, rows)
 
+    @property
+    def training_seed(self) -> int:
+        """Seeds the adapter's start, dropout and the order of the rows."""
+        chosen = self.recipe.train.seeds
+        return chosen[0] if chosen else self.recipe.seed
+
 
 def train(
     recipe: Path | str | Recipe,
@@ -82,7 +90,7 @@ def train(
     offline: bool = False,
     allow_drift: bool = False,
     progress: Progress | None = None,
-) -> Run:
+) -> Run | SeedRuns:
     """Train, export and score the adapter that a recipe describes.
 
     Args:
@@ -93,6 +101,10 @@ def train(
         offline: Reach for no network.
         allow_drift: Go on although recipe, data, base or packages differ from what was recorded.
         progress: Where to report; nowhere by default.
+
+    Returns:
+        The run; of a recipe with several ``train.seeds``, all their runs with mean and standard
+        deviation. Where such runs were stopped, ``resume`` keeps the finished ones.
 
     Raises:
         MedtuneError: See ``medtune.errors`` for which, and their exit codes.
@@ -105,52 +117,93 @@ def train(
     else:
         recorded = locks.read(Path(recipe))
         recipe = load_recipe(recipe, overrides)
-    started = provenance.now()
     with open_run(recipe.name, Path(out) if out else None, resume=resume) as run:
         inputs = gather(recipe, offline=offline, progress=progress)
         if resume and (run / locks.FILE_NAME).is_file():
             recorded = locks.read(run / locks.FILE_NAME)
         if recorded and not allow_drift:
             refuse_drift(recorded, inputs.lock)
+        if recipe.train.seeds and len(recipe.train.seeds) > 1:
+            return _train_seeds(inputs, recipe.train.seeds, run, progress)
+        return _train_one(inputs, run, resumed=resume, progress=progress)
+
+
+def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) -> Run:
+    started = provenance.now()
+    recipe = inputs.recipe
+    base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+    fresh = models.attach(
+        base,
+        recipe.adapter,
+        seed=inputs.training_seed,
+        rows=[row.input_ids for row in inputs.prepared.splits["train"].encoded],
+    )
+    # From here on the run has a name: all that the recipe could have got wrong is checked.
+    inputs.lock.write(run)
+    account = inputs.prepared.account()
+    write_json(run / "data.json", account)
+    trained, manifest, digest, num_weights = _train_and_export(inputs, fresh, run, progress)
+    if recipe.adapter.init in TAKES_FROM_BASE:
+        # Both names go first, so that the changed base is not in memory beside the new one.
+        del fresh, base
         base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
-        fresh = models.attach(base, recipe.adapter, seed=recipe.seed)
-        # From here on the run has a name: all that the recipe could have got wrong is checked.
-        inputs.lock.write(run)
-        account = inputs.prepared.account()
-        write_json(run / "data.json", account)
-        trained, manifest, digest, num_weights = _train_and_export(inputs, fresh, run, progress)
-        model = models.load_adapter(base, run / "adapter")
-        effect = models.require_effect(model, _canaries(inputs.prepared))
-        scores = _score(model, inputs, run, progress)
-        write_card(
-            run / "adapter",
-            recipe=recipe,
-            manifest=manifest,
-            digest=digest,
-            data=account,
-            scores=scores,
-        )
-        write_json(run / "train.json", _train_record(trained, num_weights, digest, effect))
-        write_json(
-            run / FINISHED,
-            {
-                "started": started,
-                "finished": provenance.now(),
-                "resumed": resume,
-                "base_digest": inputs.located.digest,
-                "adapter_digest": digest,
-                "packages": provenance.packages(),
-                "machine": provenance.machine(),
-            },
-        )
-        return Run(
-            path=run,
-            recipe=recipe,
-            adapter_digest=digest,
-            effect=effect,
-            trained=trained,
-            scores=scores,
-        )
+    model = models.load_adapter(base, run / "adapter")
+    if recipe.adapter.init in TAKES_FROM_BASE:
+        trained = _measured_again(trained, model, inputs)
+    effect = models.require_effect(model, _canaries(inputs.prepared))
+    scores = _score(model, inputs, run, progress)
+    write_card(
+        run / "adapter",
+        recipe=recipe,
+        manifest=manifest,
+        digest=digest,
+        data=account,
+        scores=scores,
+    )
+    write_json(run / "train.json", _train_record(trained, num_weights, digest, effect))
+    write_json(
+        run / FINISHED,
+        {
+            "started": started,
+            "finished": provenance.now(),
+            "resumed": resumed,
+            "base_digest": inputs.located.digest,
+            "adapter_digest": digest,
+            "packages": provenance.packages(),
+            "machine": provenance.machine(),
+        },
+    )
+    return Run(
+        path=run,
+        recipe=recipe,
+        adapter_digest=digest,
+        effect=effect,
+        trained=trained,
+        scores=scores,
+    )
+
+
+def _train_seeds(
+    inputs: Inputs, chosen: Sequence[int], folder: Path, progress: Progress
+) -> SeedRuns:
+    """One whole run for each seed; those that are finished are kept."""
+    inputs.lock.write(folder)
+    try:
+        for seed in chosen:
+            path = folder / seeds.folder_name(seed)
+            if is_finished(path):
+                progress.say(f"seed {seed}: {path} is finished and kept")
+                continue
+            progress.say(f"seed {seed}: {path}")
+            recipe, begun = seeds.for_seed(inputs.recipe, seed), path.exists()
+            one = replace(inputs, recipe=recipe, lock=replace(inputs.lock, recipe=recipe))
+            with open_run(recipe.name, folder, resume=begun) as run:
+                _train_one(one, run, resumed=begun, progress=progress)
+    finally:
+        # As with a single run: one that failed before it wrote anything takes no name.
+        if not any((folder / seeds.folder_name(seed)).exists() for seed in chosen):
+            (folder / locks.FILE_NAME).unlink()
+    return seeds.collect(folder, chosen)
 
 
 def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
@@ -252,7 +305,7 @@ def _train_and_export(
         model,
         inputs.prepared,
         recipe.train,
-        seed=recipe.seed,
+        seed=inputs.training_seed,
         pad_id=inputs.pad_id,
         run=run,
         progress=progress,
@@ -270,6 +323,7 @@ def _train_and_export(
         pad_token_id=inputs.pad_id,
         quantization=recipe.base.quantization,
         step=trained.step,
+        init=recipe.adapter.init,
     )
     digest = models.export(
         model, trained.state, manifest, inputs.tokenizer, inputs.template.source, run / "adapter"
@@ -277,6 +331,16 @@ def _train_and_export(
     # Back to the bare base: what is measured next is the file, not what is still in memory.
     model.unload()
     return trained, manifest, digest, num_weights
+
+
+def _measured_again(trained: Trained, model: PeftModel, inputs: Inputs) -> Trained:
+    """The exported adapter's own validation loss: its base was not rounded as the trained one's."""
+    validation = inputs.prepared.splits["validation"].encoded
+    if not validation:
+        return trained
+    batch_size = inputs.recipe.train.micro_batch_size
+    loss = training.mean_loss(model, validation, batch_size, inputs.pad_id)
+    return replace(trained, validation_loss=loss)
 
 
 def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:
