@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from medtune.pipeline import Inputs, Run, gather, load_base, train
     from medtune.recipe import Recipe
     from medtune.recipe import load as load_recipe
+    from medtune.seeds import SeedRuns
 
 # Where bitsandbytes falls back to its own CPU kernel it logs a failure when it is imported, and
 # peft imports it: this has to stand before any of them.
@@ -29,6 +30,7 @@ __all__ = [
     "MedtuneError",
     "Recipe",
     "Run",
+    "SeedRuns",
     "attach",
     "gather",
     "load_adapter",
@@ -42,6 +44,7 @@ _HOMES = {
     "MedtuneError": "errors",
     "Recipe": "recipe",
     "Run": "pipeline",
+    "SeedRuns": "seeds",
     "attach": "models",
     "gather": "pipeline",
     "load_adapter": "models",

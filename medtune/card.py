@@ -5,7 +5,8 @@ from typing import Any
 
 from medtune.digests import write_text
 from medtune.models.adapter import CARD
-from medtune.recipe import Recipe
+from medtune.models.inits import TAKES_FROM_BASE
+from medtune.recipe import Adapter, Recipe
 from medtune.records import AdapterManifest, ArmScore, Comparison, ScoreReport
 
 
@@ -23,8 +24,8 @@ def write_card(
     licences = "; ".join(f"{name} ({rows} rows)" for name, rows in train["licences"].items())
     sections = [
         _front_matter(manifest),
-        f"# {recipe.name}\n\nA {recipe.adapter.method} adapter of rank {recipe.adapter.rank} on "
-        f"{manifest.base}, for the task {recipe.data.task}. Made with medtune.\n\n"
+        f"# {recipe.name}\n\nA {_kind(recipe.adapter)} on {manifest.base}, for the task "
+        f"{recipe.data.task}. Made with medtune.\n\n"
         "Not for clinical use: no safety evidence is attached to this adapter. It has been scored "
         "on the benchmark below and on nothing else.",
         "## Identity\n\n"
@@ -48,6 +49,16 @@ def write_card(
         "without that check.",
     ]
     write_text(adapter / CARD, "\n\n".join(sections) + "\n")
+
+
+def _kind(section: Adapter) -> str:
+    kind = f"{section.method} adapter of rank {section.rank}"
+    kind += " (rank-stabilised)" if section.rslora else ""
+    if section.init != "default":
+        kind += f", started with {section.init}"
+    if section.init in TAKES_FROM_BASE:
+        kind += f" and exported as plain LoRA of rank {2 * section.rank},"
+    return kind
 
 
 def _front_matter(manifest: AdapterManifest) -> str:

@@ -8,14 +8,14 @@ base; the base itself is that same model with the adapter disabled.
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 
-from medtune import models, provenance, training
+from medtune import models, provenance, seeds, training
 from medtune.card import write_card
 from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
 from medtune.digests import atomic_writer, write_json
@@ -23,12 +23,14 @@ from medtune.errors import DriftError, RecipeError
 from medtune.evaluation import require_prompts_fit, score
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.adapter import SCHEMA_VERSION
+from medtune.models.inits import TAKES_FROM_BASE
 from medtune.models.loading import Tokenizer
 from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
 from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
-from medtune.runs import FINISHED, open_run, run_folder
+from medtune.runs import FINISHED, is_finished, open_run, run_folder
+from medtune.seeds import SeedRuns
 from medtune.tasks import read_task
 from medtune.training import Trained
 
@@ -74,6 +76,12 @@ class Inputs:
         rows = len(self.prepared.splits["train"].encoded)
         return training.num_steps(self.recipe.train, rows)
 
+    @property
+    def training_seed(self) -> int:
+        """Seeds the adapter's start, dropout and the order of the rows."""
+        chosen = self.recipe.train.seeds
+        return chosen[0] if chosen else self.recipe.seed
+
 
 def train(
     recipe: Path | str | Recipe,
@@ -84,7 +92,7 @@ def train(
     offline: bool = False,
     allow_drift: bool = False,
     progress: Progress | None = None,
-) -> Run:
+) -> Run | SeedRuns:
     """Train, export and score the adapter that a recipe describes.
 
     Args:
@@ -96,6 +104,10 @@ def train(
         allow_drift: Go on although recipe, data, base or packages differ from what was recorded.
         progress: Where to report; nowhere by default.
 
+    Returns:
+        The run; of a recipe with several ``train.seeds``, all their runs with mean and standard
+        deviation. Where such runs were stopped, ``resume`` keeps the finished ones.
+
     Raises:
         MedtuneError: See ``medtune.errors`` for which, and their exit codes.
     """
@@ -106,39 +118,83 @@ def train(
     else:
         recorded = locks.read(Path(recipe))
         recipe = load_recipe(recipe, overrides)
-    started = provenance.now()
-    folder = Path(out) if out else None
-    # Of processes that train together, one writes and tells.
-    is_first = training.process_rank() == 0
-    progress = (progress if is_first else None) or Silent()
-    taken = open_run(recipe.name, folder, resume=resume) if is_first else nullcontext(
-        run_folder(recipe.name, folder)
-    )  # fmt: skip
-    with taken as run:
+    progress = (progress if training.process_rank() == 0 else None) or Silent()
+    with _take(recipe.name, Path(out) if out else None, resume=resume) as run:
         inputs = gather(recipe, offline=offline, progress=progress)
         if resume and (run / locks.FILE_NAME).is_file():
             recorded = locks.read(run / locks.FILE_NAME)
         if recorded and not allow_drift:
             refuse_drift(recorded, inputs.lock)
-        base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
-        fresh = models.attach(base, recipe.adapter, seed=recipe.seed)
-        if is_first:
-            # From here on the run has a name: all that the recipe could have got wrong is checked.
-            inputs.lock.write(run)
-            write_json(run / "data.json", inputs.prepared.account())
-        with training.open_engine(base.device) as engine:
-            trained = _train(inputs, fresh, run, progress, engine)
-            digest = engine.from_first(
-                "adapter digest", lambda: _export(inputs, fresh, trained, run)
-            )
-        result = Run(path=run, recipe=recipe, adapter_digest=digest, trained=trained)
-        if is_first:
-            num_weights = _num_weights(fresh)
-            # Back to the bare base: what is measured is the file, not what is still in memory.
+        if recipe.train.seeds and len(recipe.train.seeds) > 1:
+            return _train_seeds(inputs, recipe.train.seeds, run, progress)
+        return _train_one(inputs, run, resumed=resume, progress=progress)
+
+
+def _take(name: str, parent: Path | None, *, resume: bool) -> AbstractContextManager[Path]:
+    """Take the run's folder; of processes that train together, the first does."""
+    if training.process_rank() == 0:
+        return open_run(name, parent, resume=resume)
+    return nullcontext(run_folder(name, parent))
+
+
+def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) -> Run:
+    started = provenance.now()
+    recipe, is_first = inputs.recipe, training.process_rank() == 0
+    base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+    fresh = models.attach(
+        base,
+        recipe.adapter,
+        seed=inputs.training_seed,
+        rows=[row.input_ids for row in inputs.prepared.splits["train"].encoded],
+    )
+    if is_first:
+        # From here on the run has a name: all that the recipe could have got wrong is checked.
+        inputs.lock.write(run)
+        write_json(run / "data.json", inputs.prepared.account())
+    with training.open_engine(base.device) as engine:
+        trained = _train(inputs, fresh, run, progress, engine)
+        digest = engine.from_first("adapter digest", lambda: _export(inputs, fresh, trained, run))
+    result = Run(path=run, recipe=recipe, adapter_digest=digest, trained=trained)
+    if is_first:
+        num_weights = _num_weights(fresh)
+        # What is measured is the file on its untouched base, not what is still in memory.
+        if recipe.adapter.init in TAKES_FROM_BASE:
+            # Both names go first, so that the changed base is not in memory beside the new one.
+            del fresh, base
+            base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+        else:
             fresh.unload()
-            result = _measure(result, inputs, base, num_weights, progress)
-            write_json(run / FINISHED, _provenance(result, inputs, started, resumed=resume))
-        return result
+        result = _measure(result, inputs, base, num_weights, progress)
+        write_json(run / FINISHED, _provenance(result, inputs, started, resumed=resumed))
+    return result
+
+
+def _train_seeds(
+    inputs: Inputs, chosen: Sequence[int], folder: Path, progress: Progress
+) -> SeedRuns:
+    """One whole run for each seed; those that are finished are kept."""
+    if training.is_distributed():
+        raise RecipeError(
+            "train.seeds: several seeds are several runs; with several processes start one run for "
+            "each (train.seeds=[1] name=...)"
+        )
+    inputs.lock.write(folder)
+    try:
+        for seed in chosen:
+            path = folder / seeds.folder_name(seed)
+            if is_finished(path):
+                progress.say(f"seed {seed}: {path} is finished and kept")
+                continue
+            progress.say(f"seed {seed}: {path}")
+            recipe, begun = seeds.for_seed(inputs.recipe, seed), path.exists()
+            one = replace(inputs, recipe=recipe, lock=replace(inputs.lock, recipe=recipe))
+            with open_run(recipe.name, folder, resume=begun) as run:
+                _train_one(one, run, resumed=begun, progress=progress)
+    finally:
+        # As with a single run: one that failed before it wrote anything takes no name.
+        if not any((folder / seeds.folder_name(seed)).exists() for seed in chosen):
+            (folder / locks.FILE_NAME).unlink()
+    return seeds.collect(folder, chosen)
 
 
 def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
@@ -240,7 +296,7 @@ def _train(
         model,
         inputs.prepared,
         inputs.recipe.train,
-        seed=inputs.recipe.seed,
+        seed=inputs.training_seed,
         pad_id=inputs.pad_id,
         run=run,
         progress=progress,
@@ -263,6 +319,7 @@ def _export(inputs: Inputs, model: PeftModel, trained: Trained, run: Path) -> st
         pad_token_id=inputs.pad_id,
         quantization=inputs.recipe.base.quantization,
         step=trained.step,
+        init=inputs.recipe.adapter.init,
     )
     folder = run / "adapter"
     return models.export(
@@ -279,6 +336,8 @@ def _measure(
 ) -> Run:
     """Reload the export, show that it does something, score it, and write all that is known."""
     model = models.load_adapter(base, result.adapter)
+    if inputs.recipe.adapter.init in TAKES_FROM_BASE:
+        result = replace(result, trained=_measured_again(result.trained, model, inputs))
     effect = models.require_effect(model, _canaries(inputs.prepared))
     scores = _score(model, inputs, result.path, progress)
     result = replace(result, effect=effect, scores=scores)
@@ -311,6 +370,17 @@ def _provenance(result: Run, inputs: Inputs, started: str, *, resumed: bool) -> 
         "packages": provenance.packages(),
         "machine": provenance.machine(),
     }
+
+
+def _measured_again(trained: Trained, model: PeftModel, inputs: Inputs) -> Trained:
+    """The exported adapter's own validation loss: its base was not rounded as the trained one's."""
+    validation = inputs.prepared.splits["validation"].encoded
+    if not validation:
+        return trained
+    passes = training.passes_of(inputs.recipe.train, inputs.pad_id)
+    with training.pass_attention(model, passes):
+        loss = training.mean_loss(model, validation, passes, training.SingleProcess())
+    return replace(trained, validation_loss=loss)
 
 
 def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:

@@ -87,6 +87,8 @@ class AdapterManifest:
     """How the base was stored while the adapter was trained."""
     step: int
     """Optimiser step whose weights were exported."""
+    init: str = "default"
+    """Where training started, as the recipe names it. A loftq adapter is for the nf4 base only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

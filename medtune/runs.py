@@ -11,11 +11,13 @@ from medtune.errors import RunExistsError
 DEFAULT_PARENT = Path("runs")
 FINISHED = "provenance.json"
 """Written last: a run directory that has it is finished."""
+FINISHED_SEEDS = "seeds.json"
+"""Written last in the folder of a recipe's runs with several seeds."""
 
 
 def is_finished(run: Path) -> bool:
-    """Whether the run came to its end."""
-    return (run / FINISHED).is_file()
+    """Whether the run, or all runs of several seeds, came to their end."""
+    return (run / FINISHED).is_file() or (run / FINISHED_SEEDS).is_file()
 
 
 def run_folder(name: str, parent: Path | None) -> Path:

@@ -11,12 +11,12 @@ LAYERS = [
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},
-    {"training", "evaluation", "card"},
+    {"training", "evaluation", "card", "seeds"},
     {"pipeline"},
     {"cli"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-WITHOUT_TORCH = {"errors", "stats", "digests", "recipe", "records", "runs", "tasks", "cli"}
+WITHOUT_TORCH = {"errors", "stats", "digests", "recipe", "records", "runs", "seeds", "tasks", "cli"}
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 
 

@@ -23,6 +23,7 @@ from medtune.errors import (
 )
 from medtune.models import adapter_digest
 from medtune.recipe.sections import Section
+from medtune.training import SingleProcess, mean_loss, pass_attention, passes_of
 
 
 @pytest.fixture
@@ -174,10 +175,24 @@ def cut_short(
     return out / "tiny"
 
 
-def test_a_run_that_was_stopped_and_resumed_is_the_undisturbed_run(project: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("quantization", "adapter"),
+    [
+        ("none", {}),
+        ("none", {"init": "pissa"}),
+        ("none", {"init": "olora", "rslora": True}),
+        ("none", {"init": "eva", "method": "dora"}),
+        ("nf4", {"init": "loftq"}),
+    ],
+    ids=["default", "pissa", "olora", "dora eva", "loftq"],
+)
+def test_a_run_that_was_stopped_and_resumed_is_the_undisturbed_run(
+    project: Path, tmp_path: Path, quantization: str, adapter: dict[str, object]
+):
     values = yaml.safe_load(project.read_text())
-    values["train"] |= {"max_steps": 60, "eval_every": 60}
-    values["adapter"]["dropout"] = 0.1
+    values["base"]["quantization"] = quantization
+    values["train"] |= {"max_steps": 60, "eval_every": 60, "lora_plus_ratio": 2}
+    values["adapter"] |= {"dropout": 0.1, **adapter}
     write_recipe(project, values)
     whole = medtune.train(project, out=tmp_path / "whole")
     run = cut_short(project, tmp_path / "cut", after_step=3)
@@ -307,6 +322,40 @@ def test_a_quantised_base_trains_and_its_adapter_has_an_effect(
     assert json.loads((run.adapter / "medtune.json").read_text())["quantization"] == quantization
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"adapter.rslora": True, "train.lora_plus_ratio": 4},
+        {"adapter.method": "dora"},
+        {"adapter.method": "dora", "adapter.init": "eva", "train.gradient_checkpointing": True},
+        {"adapter.method": "dora", "base.quantization": "nf4", "base.dtype": "bfloat16"},
+        {"adapter.init": "pissa"},
+        {"adapter.init": "pissa", "base.dtype": "bfloat16", "train.gradient_checkpointing": True},
+        {"adapter.init": "olora", "train.learning_rate": 2e-3},
+        {"adapter.init": "eva"},
+        {"adapter.init": "eva", "base.quantization": "int8", "base.dtype": "bfloat16"},
+        {"adapter.init": "loftq", "base.quantization": "nf4", "base.dtype": "bfloat16"},
+    ],
+    ids=lambda settings: " ".join(map(str, settings.values())),
+)
+def test_every_kind_of_adapter_learns_and_its_file_is_what_is_measured(
+    project: Path, tmp_path: Path, settings: dict[str, object]
+):
+    run = medtune.train(project, settings, out=tmp_path / "runs")
+    found = losses(run.path)
+    assert found[-1] < 0.8 * found[0]
+    recipe_ = medtune.load_recipe(project, settings)
+    inputs = medtune.gather(recipe_)
+    model = medtune.load_adapter(medtune.load_base(recipe_.base), run.adapter)
+    validation = inputs.prepared.splits["validation"].encoded
+    passes = passes_of(recipe_.train, inputs.pad_id)
+    with pass_attention(model, passes):
+        loss = mean_loss(model, validation, passes, SingleProcess())
+    assert run.trained.validation_loss == loss
+    manifest = json.loads((run.adapter / "medtune.json").read_text())
+    assert manifest["init"] == settings.get("adapter.init", "default")
+
+
 def test_gradient_checkpointing_changes_no_weight(project: Path, tmp_path: Path):
     plain = medtune.train(project, out=tmp_path / "a")
     checkpointed = medtune.train(
@@ -389,7 +438,7 @@ main()
 def test_every_field_of_the_schema_is_read_by_some_run(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    # R36: two runs that between them need every field.
+    # R36: three runs that between them need every field.
     read: set[tuple[str, str]] = set()
     plain = Section.__getattribute__
 
@@ -407,6 +456,8 @@ def test_every_field_of_the_schema_is_read_by_some_run(
     held_out = {"data.path": str(one_file), "data.test_fraction": 0.2}
     dropped = {"data.on_overlength": "drop", "train.max_steps": None}
     medtune.train(project, held_out | dropped, out=tmp_path / "b")
+    others = {"adapter.init": "pissa", "adapter.rslora": True, "train.lora_plus_ratio": 4}
+    medtune.train(project, {**others, "train.seeds": [3]}, out=tmp_path / "c")
     monkeypatch.undo()
     fields = {
         (section.__name__, name)

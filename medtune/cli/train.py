@@ -14,6 +14,7 @@ from medtune.cli.progress import make_progress
 from medtune.errors import MedtuneError
 from medtune.recipe import load, require_paths
 from medtune.records import ArmScore, Comparison, ScoreReport
+from medtune.seeds import SeedRuns, Spread
 
 if TYPE_CHECKING:
     from medtune.pipeline import Inputs, Run
@@ -69,7 +70,9 @@ def train(
         allow_drift=allow_drift,
         progress=progress,
     )
-    if run.effect is not None:  # of processes that train together, the first tells
+    if isinstance(run, SeedRuns):
+        _print_seeds(run)
+    elif run.effect is not None:  # of processes that train together, the first tells
         _print_run(run)
 
 
@@ -106,6 +109,32 @@ def _print_run(run: "Run") -> None:
     console.print(f"the run is in {run.path}", soft_wrap=True)
 
 
+def _print_seeds(found: SeedRuns) -> None:
+    console = Console(highlight=False)
+    for number, run in enumerate(found.runs):
+        figures = [f"{arm.arm} {_shown(arm.metric, arm.score.values[number])}" for arm in found.arms
+                   if not arm.few_shot]  # fmt: skip
+        if run.validation_loss is not None:
+            figures.append(f"validation loss {run.validation_loss:.4f} nats per token")
+        figures.append(f"digest {run.adapter_digest}")
+        console.print(f"seed {run.seed}: {', '.join(figures)}", soft_wrap=True)
+    for arm in found.arms:
+        mean = _mean(arm.metric, arm.score)
+        console.print(f"{arm.arm}, {arm.few_shot} examples in prompt: {arm.metric} {mean}")
+    if found.validation_loss is not None:
+        console.print(f"validation loss {_mean('nats per token', found.validation_loss)}")
+    console.print("mean ± sample standard deviation over the training seeds")
+    console.print(f"the runs are in {found.path}", soft_wrap=True)
+
+
+def _mean(metric: str, spread: Spread) -> str:
+    return f"{_shown(metric, spread.mean)} ± {_shown(metric, spread.sd)}"
+
+
+def _shown(metric: str, value: float) -> str:
+    return f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}"
+
+
 def _print_scores(console: Console, scores: ScoreReport) -> None:
     console.print(f"scored on {scores.test_set}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
@@ -119,10 +148,8 @@ def _print_scores(console: Console, scores: ScoreReport) -> None:
 
 
 def _figures(arm: ArmScore) -> tuple[str, str]:
-    low, high = arm.interval
-    if arm.metric == "accuracy":
-        return f"{arm.value:.1%}", f"{low:.1%} to {high:.1%}"
-    return f"{arm.value:.4f}", f"{low:.4f} to {high:.4f}"
+    value, low, high = (_shown(arm.metric, number) for number in (arm.value, *arm.interval))
+    return value, f"{low} to {high}"
 
 
 def _sentence(comparison: Comparison, metric: str) -> str:

@@ -29,7 +29,8 @@ from medtune.digests import (
     sync_tree,
     write_json,
 )
-from medtune.errors import AdapterError, RecipeError
+from medtune.errors import AdapterError, MedtuneError, RecipeError
+from medtune.models import inits
 from medtune.models.loading import FrozenBase, Tokenizer
 from medtune.models.lora import use_fast_layers
 from medtune.recipe import Adapter
@@ -44,12 +45,24 @@ MIN_EFFECT = 1e-6
 """Smallest divergence from the base, in nats per prompt, that counts as an effect."""
 
 
-def attach(base: FrozenBase, section: Adapter, *, seed: int) -> PeftModel:
-    """Put a fresh adapter on the base; its weights are float32 and start without effect.
+def attach(
+    base: FrozenBase, section: Adapter, *, seed: int, rows: Sequence[Sequence[int]] = ()
+) -> PeftModel:
+    """Put a fresh adapter on the base; its weights are float32.
+
+    It starts without effect, but with ``init: loftq``, which mends what nf4 rounded off. pissa and
+    olora change the base in memory: for anything but this adapter, load it anew.
+
+    Args:
+        base: A base that carries no adapter.
+        section: The recipe's section.
+        seed: Of the weights that are drawn.
+        rows: Token ids of training examples; only ``init: eva`` looks at them.
 
     Raises:
-        RecipeError: A target matches no linear layer; the message lists those that exist.
-        AdapterError: The base carries an adapter already.
+        RecipeError: A target matches no linear layer (the message lists those that exist), a layer
+            has not as many directions as the rank, or eva has too few rows.
+        AdapterError: The base carries an adapter already, or was changed by the start of one.
     """
     _require_bare(base)
     torch.manual_seed(seed)
@@ -58,12 +71,27 @@ def attach(base: FrozenBase, section: Adapter, *, seed: int) -> PeftModel:
         r=section.rank,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
+        use_rslora=section.rslora,
+        use_dora=section.method == "dora",
         target_modules=target_modules(base.model, section.targets),
         base_model_name_or_path=base.located.reference,
         revision=base.located.revision,
+        init_lora_weights=inits.peft_name(section),
     )
+    inits.require_rank(base.model, config.target_modules, section)
     use_fast_layers(config)
-    return get_peft_model(base.model, config)
+    model = get_peft_model(base.model, config)
+    try:
+        if section.init in inits.TAKES_FROM_BASE:
+            inits.remember_taken(base.model, adapter_state(model))
+        elif section.init == "eva":
+            inits.start_eva(model, rows, seed=seed)
+        elif section.init == "loftq":
+            inits.start_loftq(model, base.located)
+    except MedtuneError:
+        model.unload()
+        raise
+    return model
 
 
 def target_modules(model: torch.nn.Module, targets: str | Sequence[str]) -> list[str]:
@@ -131,6 +159,8 @@ def export(
 ) -> str:
     """Write an adapter folder, whole or not at all, and reopen it (R20).
 
+    What is written is plain LoRA or DoRA on the untouched base, whatever the start was.
+
     Returns:
         The adapter digest.
 
@@ -139,7 +169,8 @@ def export(
     """
     partial = partial_folder(folder)
     try:
-        contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
+        plain = inits.plain_state(model, state)
+        contiguous = {name: tensor.contiguous() for name, tensor in plain.items()}
         save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
         write_json(partial / CONFIG, _portable_config(model))
         _write_tokenizer(tokenizer, template_source, manifest, partial)
@@ -216,6 +247,7 @@ def load_adapter(base: FrozenBase, folder: Path) -> PeftModel:
             f"{base.located.reference} here has {base.located.digest[:16]}…. Load it on its own "
             "base: on another one its answers mean nothing"
         )
+    inits.require_quantization(manifest, base.section)
     _require_bare(base)
     state = load_weights(folder)
     for name, tensor in state.items():
@@ -239,6 +271,7 @@ def _require_bare(base: FrozenBase) -> None:
             f"{base.located.reference} in memory carries an adapter already; take it off with "
             "model.unload(), or load the base anew"
         )
+    inits.require_untouched(base.model, base.located.reference)
 
 
 def check_weights(
@@ -337,7 +370,7 @@ def _first_misfit(expected: Mapping[str, object], found: Mapping[str, object]) -
 
 def _portable_config(model: PeftModel) -> dict[str, Any]:
     """PEFT's config with sorted lists, and without what only holds on this machine."""
-    values = model.peft_config["default"].to_dict()
+    values = inits.plain_config(model)
     values["inference_mode"] = True
     values["auto_mapping"] = None
     return {

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 NO_EFFECT: dict[str, Any] = {"affects_result": False}
 """Marks a field that cannot change the weights or the scores; only the others count as drift."""
@@ -79,12 +80,21 @@ class Data(Section):
 class Adapter(Section):
     """The trained part."""
 
-    method: Literal["lora"] = "lora"
-    """LoRA (arXiv:2106.09685); QLoRA is the same over `base.quantization: nf4`."""
+    method: Literal["lora", "dora"] = "lora"
+    """LoRA (arXiv:2106.09685); QLoRA is the same over `base.quantization: nf4`. dora also trains
+    the length of each row of the adapted weight (arXiv:2402.09353)."""
     rank: Positive = 16
     """Inner dimension of the update."""
     alpha: float = Field(default=32.0, gt=0)
     """The update is scaled by alpha / rank."""
+    rslora: bool = False
+    """Scale the update by alpha / sqrt(rank) instead (arXiv:2312.03732)."""
+    init: Literal["default", "pissa", "olora", "eva", "loftq"] = "default"
+    """Where the adapter starts. default: without effect on the base. eva: the same, with the first
+    matrix from the training rows' activations (arXiv:2410.07170). pissa (arXiv:2404.02948), olora
+    (arXiv:2406.01775): with a part of the base's weights, which is taken out of the base while it
+    trains; exported as plain LoRA of twice the rank on the untouched base. loftq: with what nf4
+    rounded off (arXiv:2310.08659). The last three are for method: lora."""
     dropout: Fraction = 0.0
     """Dropout before the adapter's first matrix."""
     targets: (
@@ -92,12 +102,29 @@ class Adapter(Section):
     ) = "all-linear"
     """Which linear layers: all but the head, a group, or the last parts of their names."""
 
+    @model_validator(mode="after")
+    def _start_fits_the_method(self) -> Self:
+        if self.method == "dora" and self.init not in ("default", "eva"):
+            raise ValueError(
+                f"method: dora cannot start from init: {self.init}: its lengths are those of the "
+                "base's weights, and that start puts another weight in their place; use default "
+                "or eva, or method: lora"
+            )
+        return self
+
 
 class Train(Section):
     """How the adapter is trained. Optimiser: AdamW."""
 
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
+    """Training seeds: one full run for each, with mean and standard deviation over them. Each
+    seeds the adapter's start, dropout and the order of the rows; splits and examples in the prompt
+    stay those of the recipe's `seed`. null: one run, with the recipe's `seed`."""
     learning_rate: float = Field(gt=0, lt=1)
     """Peak learning rate."""
+    lora_plus_ratio: float = Field(default=1.0, gt=0)
+    """Learning rate of the adapter's second matrices (B) as a multiple of learning_rate: LoRA+
+    (arXiv:2402.12354), whose authors advise 16."""
     schedule: Literal["cosine", "linear", "constant", "warmup-stable-decay"] = "cosine"
     """Shape after the warm-up. constant stays at the peak; warmup-stable-decay falls linearly in
     the last tenth."""
@@ -145,6 +172,12 @@ class Train(Section):
             raise ValueError("final_fraction has no meaning with schedule: constant; remove it")
         return self
 
+    @model_validator(mode="after")
+    def _seeds_are_distinct(self) -> Self:
+        if self.seeds and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds has a number twice: each run would be trained twice")
+        return self
+
 
 class Evaluate(Section):
     """How base and adapter are scored on the test rows."""
@@ -163,8 +196,9 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra=NO_EFFECT)
     """Name of the run and of its folder below runs/."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 17
-    """Seeds the adapter's start, dropout, the order of the rows and held-out splits."""
+    seed: Seed = 17
+    """Seeds held-out splits and the examples in the prompt; without `train.seeds` also the
+    adapter's start, dropout and the order of the rows."""
     base: Base
     data: Data
     adapter: Adapter = Adapter()
@@ -177,5 +211,25 @@ class Recipe(Section):
             raise ValueError(
                 f"train.pack_tokens ({self.train.pack_tokens}) is less than data.max_tokens "
                 f"({self.data.max_tokens}): an example is never cut to fit a pass; set both"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_fits_the_base(self) -> Self:
+        init, quantization = self.adapter.init, self.base.quantization
+        if self.adapter.method == "dora" and quantization == "int8":
+            raise ValueError(
+                "adapter.method: dora does not work with base.quantization: int8: PEFT reads the "
+                "weights for their lengths, and bitsandbytes then has lost their scales; use nf4"
+            )
+        if init in ("pissa", "olora") and quantization != "none":
+            raise ValueError(
+                f"adapter.init: {init} needs base.quantization: none, found {quantization}: it "
+                "takes a part out of the base's weights, and what is left would be rounded anew"
+            )
+        if init == "loftq" and quantization != "nf4":
+            raise ValueError(
+                "adapter.init: loftq needs base.quantization: nf4, found "
+                f"{quantization}: it starts from what that rounds off"
             )
         return self

@@ -31,6 +31,7 @@ from medtune.training.checkpoint import Position, State
 from medtune.training.engine import Engine, require_equal
 from medtune.training.log import step_log
 from medtune.training.loss import supervised_loss_sum
+from medtune.training.optimizers import make_optimizer, set_learning_rate
 from medtune.training.schedule import learning_rate
 from medtune.training.selftest import pass_attention, require_faithful
 
@@ -74,6 +75,11 @@ class Session:
     seed: int
 
 
+def passes_of(section: Train, pad_id: int) -> Passes:
+    """How the recipe wants examples cut into forward passes."""
+    return Passes(packing=section.packing, tokens=section.pack_tokens, pad_id=pad_id)
+
+
 def num_steps(section: Train, num_rows: int) -> int:
     """Optimiser steps of a run that nothing stops early."""
     return section.max_steps or section.epochs * -(-num_rows // section.batch_size)
@@ -100,7 +106,7 @@ def fit(
     examples = prepared.splits["train"].encoded
     validation = prepared.splits["validation"].encoded
     device = next(model.parameters()).device
-    passes = Passes(packing=section.packing, tokens=section.pack_tokens, pad_id=pad_id)
+    passes = passes_of(section, pad_id)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     with pass_attention(model, passes):
         require_faithful(model, examples, passes)
@@ -109,7 +115,7 @@ def fit(
             model.activation_checkpointing_enable({"use_reentrant": False})
         session = Session(
             model=model,
-            optimizer=_optimizer(weights, section),
+            optimizer=make_optimizer(model, section),
             weights=weights,
             section=section,
             passes=passes,
@@ -237,8 +243,7 @@ def _step(session: Session, rows: Sequence[Encoded], step: int, total: int) -> d
     limit = math.inf if section.clip_norm is None else section.clip_norm
     norm = float(torch.nn.utils.clip_grad_norm_(session.weights, limit))
     _require_finite("gradient norm", norm, step, [example.id for example in examples])
-    for group in session.optimizer.param_groups:
-        group["lr"] = rate
+    set_learning_rate(session.optimizer, rate)
     session.optimizer.step()
     session.optimizer.zero_grad(set_to_none=True)
     (loss,) = engine.total(loss)
@@ -259,17 +264,6 @@ def _seed_of_step(seed: int, step: int, rank: int) -> int:
     """One 64-bit seed for each step of each process; unrelated seeds for neighbouring steps."""
     (value,) = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
     return int(value)
-
-
-def _optimizer(weights: Sequence[torch.nn.Parameter], section: Train) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        weights,
-        lr=section.learning_rate,
-        betas=(section.adam_beta1, section.adam_beta2),
-        eps=section.adam_epsilon,
-        weight_decay=section.weight_decay,
-        fused=True,
-    )
 
 
 def _require_finite(what: str, value: float, step: int, ids: Sequence[str]) -> None:

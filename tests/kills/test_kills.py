@@ -155,7 +155,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     train = {
         "max_steps": STEPS,
         "batch_size": 4,
-        "micro_batch_size": 2,
+        "pack_tokens": 256,
         "checkpoint_every": 2,
         "eval_every": 3,
         "keep_last": 1,

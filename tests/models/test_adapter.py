@@ -65,7 +65,7 @@ def trained(base: FrozenBase) -> PeftModel:
     return model
 
 
-def manifest_of(base: FrozenBase, *, step: int = 1) -> AdapterManifest:
+def manifest_of(base: FrozenBase, *, step: int = 1, init: str = "default") -> AdapterManifest:
     template = make_template("tokenizer", base.tokenizer)
     return AdapterManifest(
         schema_version=1,
@@ -80,6 +80,7 @@ def manifest_of(base: FrozenBase, *, step: int = 1) -> AdapterManifest:
         pad_token_id=base.tokenizer.unk_token_id,
         quantization="none",
         step=step,
+        init=init,
     )
 
 

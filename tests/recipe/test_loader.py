@@ -339,3 +339,38 @@ def test_the_json_schema_is_as_strict_as_the_loader():
     assert set(schema["required"]) == {"name", "base", "data", "train"}
     assert set(yaml.safe_load(MINIMAL)) == set(schema["required"])
     assert re.compile(schema["properties"]["name"]["pattern"]).match("a/b") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ({"adapter.method": "dora", "adapter.init": "pissa"}, "method: dora cannot start from"),
+        ({"adapter.method": "dora", "adapter.init": "olora"}, "method: dora cannot start from"),
+        (
+            {"adapter.method": "dora", "adapter.init": "loftq", "base.quantization": "nf4"},
+            "method: dora cannot start from",
+        ),
+        ({"adapter.init": "pissa", "base.quantization": "nf4"}, "needs base.quantization: none"),
+        ({"adapter.init": "olora", "base.quantization": "int8"}, "needs base.quantization: none"),
+        ({"adapter.init": "loftq"}, "needs base.quantization: nf4, found none"),
+        ({"adapter.init": "loftq", "base.quantization": "int8"}, "needs base.quantization: nf4"),
+        ({"adapter.method": "dora", "base.quantization": "int8"}, "does not work with"),
+        ({"train.seeds": [3, 4, 3]}, "seeds has a number twice"),
+        ({"train.seeds": []}, "at least 1 item"),
+        ({"train.seeds": [-1]}, "greater than or equal to 0"),
+        ({"train.lora_plus_ratio": 0}, "greater than 0"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused_with_the_reason(lines, reason):
+    assert reason in fault(MINIMAL, lines)
+
+
+def test_adapters_that_fit_their_base_are_taken():
+    for lines in (
+        {"adapter.method": "dora", "adapter.rslora": True, "base.quantization": "nf4"},
+        {"adapter.method": "dora", "adapter.init": "eva"},
+        {"adapter.init": "eva", "base.quantization": "int8"},
+        {"adapter.init": "loftq", "base.quantization": "nf4", "adapter.rslora": True},
+        {"adapter.init": "pissa", "train.lora_plus_ratio": 16, "train.seeds": [1, 2]},
+    ):
+        load(write(MINIMAL), lines)

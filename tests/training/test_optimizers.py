@@ -1,0 +1,97 @@
+"""The optimiser steps as AdamW's paper says, at each group's rate."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from medtune.models import adapter_state, attach, load_model, load_tokenizer, locate_base
+from medtune.recipe import Adapter, Base, Train
+from medtune.records import Silent
+from medtune.training import checkpoint
+from medtune.training.checkpoint import Position
+from medtune.training.optimizers import make_optimizer, set_learning_rate
+
+IDS = torch.tensor([[1, 7, 19, 250, 33, 8]])
+RATE, DECAY, BETA1, BETA2, EPSILON = 1e-2, 0.1, 0.9, 0.95, 1e-8
+
+
+def adapted(folder: Path, **fields: object) -> PeftModel:
+    section = Base(model=str(folder), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    base = load_model(located, section, load_tokenizer(located))
+    model = attach(base, Adapter(rank=4, alpha=8, **fields), seed=1)  # type: ignore[arg-type]
+    # B starts at zero, under which A has no gradient: give both something to do.
+    torch.manual_seed(2)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.02)
+    return model
+
+
+def backward(model: PeftModel) -> None:
+    model(IDS, labels=IDS).loss.backward()
+
+
+def section(ratio: float) -> Train:
+    return Train(learning_rate=RATE, weight_decay=DECAY, lora_plus_ratio=ratio)
+
+
+def adamw_step(weight: torch.Tensor, gradient: torch.Tensor, rate: float) -> torch.Tensor:
+    """The first step of AdamW (arXiv:1711.05101) by hand."""
+    first = (1 - BETA1) * gradient / (1 - BETA1)
+    second = (1 - BETA2) * gradient**2 / (1 - BETA2)
+    return weight - rate * DECAY * weight - rate * first / (second.sqrt() + EPSILON)
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize("ratio", [1.0, 16.0])
+def test_one_step_moves_b_at_the_ratio_and_everything_else_at_the_rate(
+    ratio: float, method: str, tiny_base: Path
+) -> None:
+    model = adapted(tiny_base, method=method)
+    optimizer = make_optimizer(model, section(ratio))
+    backward(model)
+    trainable = {n: w for n, w in model.named_parameters() if w.requires_grad}
+    expected = {
+        name: adamw_step(
+            weight.detach().double(),
+            weight.grad.double(),
+            RATE / 2 * (ratio if "lora_B" in name else 1),
+        )
+        for name, weight in trainable.items()
+        if weight.grad is not None
+    }
+    assert len(expected) == len(trainable) == (28 if method == "lora" else 42)
+    set_learning_rate(optimizer, RATE / 2)
+    optimizer.step()
+    for name, weight in trainable.items():
+        torch.testing.assert_close(
+            weight.detach().double(), expected[name], atol=1e-6, rtol=1e-5, msg=name
+        )
+
+
+def test_two_rates_go_on_from_a_checkpoint_to_the_bit(tiny_base: Path, tmp_path: Path) -> None:
+    def session() -> tuple[PeftModel, torch.optim.Optimizer]:
+        model = adapted(tiny_base, dropout=0.2)
+        return model, make_optimizer(model, section(16.0))
+
+    def steps(model: PeftModel, optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
+        model.train()
+        for rate in rates:
+            torch.manual_seed(round(rate * 1e4))  # as the loop does, by its steps
+            backward(model)
+            set_learning_rate(optimizer, rate)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    model, optimizer = session()
+    steps(model, optimizer, [1e-3, 2e-3])
+    checkpoint.save(tmp_path / "c", model, optimizer, Position(step=2), None, keep_last=1)
+    steps(model, optimizer, [3e-3, 1e-3])
+    again, fresh = session()
+    checkpoint.restore(tmp_path / "c", again, fresh)
+    steps(again, fresh, [3e-3, 1e-3])
+    expected, found = adapter_state(model), adapter_state(again)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
