@@ -33,8 +33,9 @@ TAKES_FROM_BASE = frozenset({"pissa", "olora"})
 
 EVA_STREAM = 2
 """Keeps the draw of the rows apart from other draws with the same seed."""
-EVA_TOKENS = 2048
-"""Tokens in one batch of eva, padding not counted; PEFT hashes each layer's input in Python."""
+EVA_TOKENS = 512
+"""Tokens in one batch of eva, padding not counted: PEFT hashes each layer's input in Python, and
+decomposes a batch at a time. A rank over a quarter of it takes larger batches."""
 EVA_BATCHES = 8
 EVA_MAX_PASSES = 500
 """Forward passes within which eva's directions have to settle; PEFT itself would go on for ever."""
@@ -150,14 +151,15 @@ def start_eva(model: PeftModel, rows: Sequence[Sequence[int]], *, seed: int) -> 
 def _eva_batches(
     rows: Sequence[Sequence[int]], rank: int, *, seed: int
 ) -> list[dict[str, torch.Tensor]]:
+    enough = max(EVA_TOKENS, 4 * rank)
     order = np.random.default_rng([seed, EVA_STREAM]).permutation(len(rows))
     batches: list[list[Sequence[int]]] = [[]]
     for index in order:
-        if sum(map(len, batches[-1])) >= EVA_TOKENS:
+        if sum(map(len, batches[-1])) >= enough:
             if len(batches) == EVA_BATCHES:
                 break
             batches.append([])
-        batches[-1].append(rows[index][:EVA_TOKENS])
+        batches[-1].append(rows[index][:enough])
     if len(batches) > 1 and sum(map(len, batches[-1])) < 2 * rank:
         del batches[-1]
     tokens = sum(map(len, batches[-1]))
