@@ -19,12 +19,12 @@ from medtune import models, provenance, seeds, training
 from medtune.card import write_card
 from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
 from medtune.digests import atomic_writer, write_json
-from medtune.errors import DriftError, RecipeError
+from medtune.errors import DriftError, RecipeError, TrainingError
 from medtune.evaluation import require_prompts_fit, score
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
-from medtune.models.loading import Tokenizer
+from medtune.models.loading import Tokenizer, own_device
 from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
@@ -292,15 +292,32 @@ def refuse_drift(recorded: Lock, now: Lock) -> None:
 def _train(
     inputs: Inputs, model: PeftModel, run: Path, progress: Progress, engine: training.Engine
 ) -> Trained:
-    return training.fit(
-        model,
-        inputs.prepared,
-        inputs.recipe.train,
-        seed=inputs.training_seed,
+    try:
+        return training.fit(
+            model,
+            inputs.prepared,
+            inputs.recipe.train,
+            seed=inputs.training_seed,
+            pad_id=inputs.pad_id,
+            run=run,
+            progress=progress,
+            engine=engine,
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not training.is_out_of_memory(error):
+            raise
+        expected = predict_memory(inputs)
+        raise TrainingError(training.too_much(expected, inputs.recipe, error)) from error
+
+
+def predict_memory(inputs: Inputs) -> training.Memory:
+    """What the largest training step will need on this machine; nothing is loaded for it."""
+    return training.predict(
+        inputs.located,
+        inputs.recipe,
+        inputs.prepared.splits["train"].encoded,
         pad_id=inputs.pad_id,
-        run=run,
-        progress=progress,
-        engine=engine,
+        device=own_device(),
     )
 
 

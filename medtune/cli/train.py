@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from medtune.pipeline import Inputs, Run
 
 
+DRY_RUN = "Nothing was trained or written: this was a dry run."
+
+
 def train(
     recipe: RecipeArgument,
     overrides: OverridesArgument = None,
@@ -59,7 +62,10 @@ def train(
 
     progress = make_progress()
     if dry_run:
-        _print_inputs(pipeline.gather(checked, offline=offline, progress=progress))
+        inputs = pipeline.gather(checked, offline=offline, progress=progress)
+        _print_inputs(inputs)
+        memory = pipeline.predict_memory(inputs)
+        sys.stdout.write(f"memory of a training step\n{memory.table()}\n{DRY_RUN}\n")
         return
     run = pipeline.train(
         recipe,
@@ -92,7 +98,6 @@ def _print_inputs(inputs: "Inputs") -> None:
             f"{len(part.dropped)} dropped, {len(part.truncated)} cut"
         )
     lines.append(f"steps       {inputs.num_steps} of {inputs.recipe.train.batch_size} examples")
-    lines.append("Nothing was trained or written: this was a dry run.")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

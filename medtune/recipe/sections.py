@@ -114,7 +114,7 @@ class Adapter(Section):
 
 
 class Train(Section):
-    """How the adapter is trained. Optimiser: AdamW."""
+    """How the adapter is trained."""
 
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = None
     """Training seeds: one full run for each, with mean and standard deviation over them. Each
@@ -144,6 +144,9 @@ class Train(Section):
     pack_tokens: Positive = 2048
     """Tokens in one forward pass at most, padding included; changes memory and speed, not the
     loss. At least data.max_tokens, which says how long one example may be."""
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"] = "adamw"
+    """AdamW with float32 or 8-bit moments (arXiv:2110.02861); paged ones move to the host's memory
+    when a GPU's is short, and are the same without paging on a CPU."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's decoupled decay, on the adapter's weights."""
     adam_beta1: Fraction = 0.9

@@ -9,19 +9,24 @@ from medtune.training.engine import (
 )
 from medtune.training.log import read_log
 from medtune.training.loop import Trained, fit, mean_loss, num_steps, passes_of
+from medtune.training.memory import Memory, is_out_of_memory, predict, too_much
 from medtune.training.selftest import pass_attention
 
 __all__ = [
     "Engine",
+    "Memory",
     "SingleProcess",
     "Trained",
     "fit",
     "is_distributed",
+    "is_out_of_memory",
     "mean_loss",
     "num_steps",
     "open_engine",
     "pass_attention",
     "passes_of",
+    "predict",
     "process_rank",
     "read_log",
+    "too_much",
 ]

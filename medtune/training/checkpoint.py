@@ -172,7 +172,8 @@ def _adapter_bytes(model: PeftModel) -> int:
 
 
 def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, path)
+    # Copies: 8-bit moments share a table, and safetensors writes no tensor twice.
+    save_file({name: tensor.detach().cpu().clone() for name, tensor in state.items()}, path)
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:
@@ -184,9 +185,11 @@ def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:
 
 
 def _set_optimizer_state(optimizer: torch.optim.Optimizer, saved: State) -> None:
-    entries: dict[int, State] = {}
+    entries: dict[int, dict[str, torch.Tensor | int]] = {}
     for key, value in saved.items():
         index, _, name = key.partition(".")
-        entries.setdefault(int(index), {})[name] = value
+        # bitsandbytes counts steps in a plain integer, torch in a float32 tensor.
+        is_count = value.dtype == torch.int64 and value.dim() == 0
+        entries.setdefault(int(index), {})[name] = int(value) if is_count else value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": entries, "param_groups": groups})

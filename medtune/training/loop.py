@@ -115,7 +115,7 @@ def fit(
             model.activation_checkpointing_enable({"use_reentrant": False})
         session = Session(
             model=model,
-            optimizer=make_optimizer(model, section),
+            optimizer=make_optimizer(model, section, progress),
             weights=weights,
             section=section,
             passes=passes,

@@ -51,7 +51,7 @@ def test_one_step_moves_b_at_the_ratio_and_everything_else_at_the_rate(
     ratio: float, method: str, tiny_base: Path
 ) -> None:
     model = adapted(tiny_base, method=method)
-    optimizer = make_optimizer(model, section(ratio))
+    optimizer = make_optimizer(model, section(ratio), Silent())
     backward(model)
     trainable = {n: w for n, w in model.named_parameters() if w.requires_grad}
     expected = {
@@ -75,7 +75,7 @@ def test_one_step_moves_b_at_the_ratio_and_everything_else_at_the_rate(
 def test_two_rates_go_on_from_a_checkpoint_to_the_bit(tiny_base: Path, tmp_path: Path) -> None:
     def session() -> tuple[PeftModel, torch.optim.Optimizer]:
         model = adapted(tiny_base, dropout=0.2)
-        return model, make_optimizer(model, section(16.0))
+        return model, make_optimizer(model, section(16.0), Silent())
 
     def steps(model: PeftModel, optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
         model.train()

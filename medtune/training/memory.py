@@ -1,0 +1,269 @@
+"""How much memory a training step will need, found out without taking it.
+
+The step runs once on tensors that have shapes and no contents (torch's fake tensors), with the
+base's own architecture, the recipe's adapter and the largest pass of the run; what would be
+allocated and freed is added up. So the figures follow the code that will run, for any architecture,
+and no formula has to be kept in step with it.
+"""
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from medtune.data import Encoded
+from medtune.models import FrozenBase, LocatedBase, attach
+from medtune.models.loading import DTYPES
+from medtune.recipe import Recipe
+from medtune.training.batches import Batch, Passes, batches, rows_of_step
+from medtune.training.loss import MAX_LOGITS, supervised_loss_sum
+from medtune.training.optimizers import state_bytes
+from medtune.training.selftest import pass_attention
+
+STEPS_LOOKED_AT = 500
+"""Steps among which the largest pass is looked for."""
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Bytes a weight: four bits, a byte of scale for 64, doubly quantised (arXiv:2305.14314)."""
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """``bytes`` by purpose; together they are the peak of one process."""
+
+    runtime: int
+    """Python, torch, libraries and rows, as they lie in memory now; 0 on a GPU."""
+    weights: int
+    adapter: int
+    """Its weights and their gradients."""
+    optimizer: int
+    activations: int
+    """What the forward pass keeps for the backward pass."""
+    logits: int
+    """The head's logits and their gradients, one chunk of them."""
+    working: int
+    """What comes and goes within single layers at the worst moment."""
+    tokens: int
+    """Of the pass that this was found for."""
+
+    @property
+    def total(self) -> int:
+        """The peak."""
+        return sum(size for _, size in self.rows())
+
+    def rows(self) -> list[tuple[str, int]]:
+        """Purposes and bytes."""
+        return [
+            ("Python and torch", self.runtime),
+            ("base weights", self.weights),
+            ("adapter and gradients", self.adapter),
+            ("optimiser", self.optimizer),
+            ("activations", self.activations),
+            ("logits", self.logits),
+            ("working space", self.working),
+        ]
+
+    def table(self) -> str:
+        """As it is printed: GiB by purpose."""
+        lines = [f"  {what:<22}{size / GIB:8.2f} GiB" for what, size in self.rows()]
+        total = f"  {'peak':<22}{self.total / GIB:8.2f} GiB, in passes of {self.tokens} tokens"
+        return "\n".join([*lines, total])
+
+
+def predict(
+    located: LocatedBase,
+    recipe: Recipe,
+    examples: Sequence[Encoded],
+    *,
+    pad_id: int,
+    device: torch.device,
+) -> Memory:
+    """Predict the peak of a training step of this recipe on these examples."""
+    passes = Passes(packing=recipe.train.packing, tokens=recipe.train.pack_tokens, pad_id=pad_id)
+    runtime = _resident_bytes() if device.type == "cpu" else 0
+    chosen = _largest_pass(examples, recipe, passes)
+    model = _hollow(located, recipe)
+    with FakeTensorMode():
+        _fill(model, device)
+        if recipe.train.gradient_checkpointing:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        model.train()
+        trainable = [w for w in model.parameters() if w.requires_grad]
+        frozen = [w for w in model.parameters() if not w.requires_grad]
+        with pass_attention(model, passes), _Allocations() as allocations:
+            (batch,) = batches(chosen, passes, device)
+            loss = supervised_loss_sum(model, batch)
+            activations = allocations.now
+            loss.backward()  # type: ignore[no-untyped-call]
+    adapter = sum(map(_size, trainable))
+    logits = _logits_bytes(model, batch)
+    return Memory(
+        runtime=runtime,
+        weights=sum(map(_size, frozen)) - _saved_by_quantization(model, recipe),
+        adapter=2 * adapter,
+        optimizer=state_bytes(trainable, recipe.train),
+        activations=activations,
+        logits=logits,
+        # Gradients are there at the end and not at the peak's beginning; count them once.
+        working=max(0, allocations.peak - activations - logits - adapter),
+        tokens=batch.num_tokens,
+    )
+
+
+def too_much(memory: Memory, recipe: Recipe, error: BaseException) -> str:
+    """What to tell somebody whose memory was not enough: the table and three ways out."""
+    train, base = recipe.train, recipe.base
+    changes = [
+        f"train.pack_tokens={max(recipe.data.max_tokens, train.pack_tokens // 2)} (now "
+        f"{train.pack_tokens}; at least data.max_tokens, {recipe.data.max_tokens}, so lower both)",
+        "train.gradient_checkpointing=true (activations shrink to one layer's, about a third "
+        "more time)",
+        "base.quantization=nf4 (base weights shrink to a quarter)",
+        "train.optimizer=adamw_8bit (the optimiser shrinks to a quarter)",
+        "adapter.targets=attention (fewer adapter weights and activations)",
+    ]
+    taken = {
+        1: train.gradient_checkpointing,
+        2: base.quantization == "nf4",
+        3: train.optimizer != "adamw",
+        4: recipe.adapter.targets == "attention",
+    }
+    open_to_try = [change for number, change in enumerate(changes) if not taken.get(number)][:3]
+    listed = "\n".join(f"  {number}. {change}" for number, change in enumerate(open_to_try, 1))
+    reason = str(error).splitlines()[0]
+    return (
+        f"memory was not enough: {reason}\nA step was expected to need\n{memory.table()}\n"
+        f"Change one of these, and --resume or start anew:\n{listed}"
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not allocate: it has a class for that on GPUs, and a text on CPUs."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
+
+
+class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the storages that operations make and drop."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401 - torch's signature
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._note(tensor.untyped_storage())
+        return result
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._sizes:
+            self._sizes[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self.now -= self._sizes.pop(key)
+
+
+def _hollow(located: LocatedBase, recipe: Recipe) -> PeftModel:
+    """The base's architecture with its adapter, without any weight."""
+    config = AutoConfig.from_pretrained(located.folder, local_files_only=True)
+    config.use_cache = False
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=DTYPES[recipe.base.dtype], attn_implementation="sdpa"
+        )
+        model.requires_grad_(False)
+        base = FrozenBase(model=model, tokenizer=None, located=located, section=recipe.base)
+        # Where it starts does not change how large it is, and some starts need the weights.
+        plain = recipe.adapter.model_copy(update={"init": "default"})
+        return attach(base, plain, seed=recipe.seed)
+
+
+def _fill(model: torch.nn.Module, device: torch.device) -> None:
+    """Replace weightless tensors by fake ones that say they are on the device; ties stay."""
+    made: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        for held in (module._parameters, module._buffers):
+            for name, old in held.items():
+                if old is None:
+                    continue
+                if id(old) not in made:
+                    new = torch.empty(old.shape, dtype=old.dtype, device=device)
+                    is_weight = isinstance(old, torch.nn.Parameter)
+                    made[id(old)] = (
+                        torch.nn.Parameter(new, requires_grad=old.requires_grad)
+                        if is_weight
+                        else new
+                    )
+                held[name] = made[id(old)]  # type: ignore[assignment]
+
+
+def _largest_pass(examples: Sequence[Encoded], recipe: Recipe, passes: Passes) -> list[Encoded]:
+    """The examples of the largest pass among the run's first steps."""
+    by_id = {example.id: example for example in examples}
+    size, largest = 0, list(examples[:1])
+    steps = min(STEPS_LOOKED_AT, -(-len(examples) // recipe.train.batch_size) * recipe.train.epochs)
+    for step in range(1, steps + 1):
+        chosen = rows_of_step(len(examples), recipe.train.batch_size, step, recipe.seed)
+        for batch in batches([examples[i] for i in chosen], passes, torch.device("cpu")):
+            if batch.input_ids_BT.numel() > size:
+                size = batch.input_ids_BT.numel()
+                largest = [by_id[name] for name in batch.ids]
+    return largest
+
+
+def _logits_bytes(model: PeftModel, batch: Batch) -> int:
+    """In the base's precision and in float32, and the gradient of each."""
+    base = model.get_base_model()
+    vocabulary = base.get_output_embeddings().weight.shape[0]
+    positions = min(batch.num_supervised, max(1, MAX_LOGITS // vocabulary))
+    return int(2 * positions * vocabulary * (4 + base.dtype.itemsize))
+
+
+def _saved_by_quantization(model: PeftModel, recipe: Recipe) -> int:
+    """Bytes that storing the base's linear layers in 4 or 8 bits saves."""
+    if recipe.base.quantization == "none":
+        return 0
+    stored = NF4_BYTES if recipe.base.quantization == "nf4" else 1.0
+    base = model.get_base_model()
+    head = base.get_output_embeddings()
+    linear = [
+        module.weight
+        for name, module in base.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head and "lora_" not in name
+    ]
+    return int(sum(weight.numel() * (weight.element_size() - stored) for weight in linear))
+
+
+def _size(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _resident_bytes() -> int:
+    """Memory of this process now, where the system tells (Linux)."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0
+    lines = status.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
