@@ -177,11 +177,13 @@ def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    return {
-        f"{index}.{name}": torch.as_tensor(value)
-        for index, entry in optimizer.state_dict()["state"].items()
-        for name, value in entry.items()
-    }
+    found = {}
+    for index, entry in optimizer.state_dict()["state"].items():
+        for name, value in entry.items():
+            # bitsandbytes wraps its quantised moments into a dict, and takes them without it too.
+            parts = value if isinstance(value, dict) else {name: value}
+            found |= {f"{index}.{key}": torch.as_tensor(part) for key, part in parts.items()}
+    return found
 
 
 def _set_optimizer_state(optimizer: torch.optim.Optimizer, saved: State) -> None:
