@@ -306,8 +306,9 @@ def _train(
     except (RuntimeError, MemoryError) as error:
         if not training.is_out_of_memory(error):
             raise
-        expected = predict_memory(inputs)
-        raise TrainingError(training.too_much(expected, inputs.recipe, error)) from error
+        reason = str(error).splitlines()[0]
+    # Not in the block above: the failed step's tensors live as long as its error does.
+    raise TrainingError(training.too_much(predict_memory(inputs), inputs.recipe, reason))
 
 
 def predict_memory(inputs: Inputs) -> training.Memory:

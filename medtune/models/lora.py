@@ -20,7 +20,7 @@ from peft.tuners.lora.bnb import Linear8bitLt as PeftLinear8bitLt
 
 
 class LoraUpdate(torch.autograd.Function):
-    """``y + scale * x A^T B^T``, computed in x's precision.
+    """``y + scale * x A^T B^T``, computed in y's precision: for any base layer.
 
     Shapes: x (..., D), y (..., O), A (R, D), B (O, R). Kept for the backward pass: x and x A^T.
     """
@@ -40,7 +40,7 @@ class LoraUpdate(torch.autograd.Function):
         ctx.save_for_backward(x_ND, inner_NR, a_RD, b_OR)
         ctx.scale, ctx.shape, ctx.dtype = scale, x.shape, x.dtype
         y_NO = y.reshape(-1, y.shape[-1])
-        return torch.addmm(y_NO, inner_NR, (b_OR * scale).to(y.dtype).T).view(y.shape)
+        return torch.addmm(y_NO, inner_NR, b_OR.to(y.dtype).T, alpha=scale).view(y.shape)
 
     @staticmethod
     def backward(
@@ -50,18 +50,73 @@ class LoraUpdate(torch.autograd.Function):
         """Gradients of y, x, A and B; those of A and B in their own precision."""
         x_ND, inner_NR, a_RD, b_OR = ctx.saved_tensors
         dy_NO = gradients[0].reshape(-1, gradients[0].shape[-1])
-        dinner_NR = dy_NO @ (b_OR * ctx.scale).to(dy_NO.dtype)
-        da_RD = (dinner_NR.T @ x_ND).to(a_RD.dtype)
-        # (R, O) and then transposed: two to three times as fast on CPUs as (O, R) at once.
-        db_OR = (inner_NR.T @ dy_NO).T.to(b_OR.dtype) * ctx.scale
+        dinner_NR, da_RD, db_OR = _update_gradients(dy_NO, x_ND, inner_NR, a_RD, b_OR, ctx.scale)
         dx = None
         if ctx.needs_input_grad[1]:
             dx = (dinner_NR @ a_RD.to(dy_NO.dtype)).view(ctx.shape).to(ctx.dtype)
         return gradients[0], dx, da_RD, db_OR, None
 
 
+class LoraDense(torch.autograd.Function):
+    """``x W^T + bias + scale * x A^T B^T`` with a frozen W: a dense layer and its update in one.
+
+    The same products as a dense layer with LoraUpdate, without a second copy of the output and of
+    x's gradient: a tenth of a step on a CPU. Shapes: W (O, D), the others as there.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's context
+        x: torch.Tensor,
+        w_OD: torch.Tensor,
+        bias_O: torch.Tensor | None,
+        a_RD: torch.Tensor,
+        b_OR: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        """The layer's output, updated."""
+        x_ND = x.reshape(-1, x.shape[-1])
+        inner_NR = x_ND @ a_RD.to(x.dtype).T
+        ctx.save_for_backward(x_ND, inner_NR, w_OD, a_RD, b_OR)
+        ctx.scale, ctx.shape = scale, x.shape
+        y_NO = torch.nn.functional.linear(x_ND, w_OD, bias_O)
+        y_NO.addmm_(inner_NR, b_OR.to(x.dtype).T, alpha=scale)
+        return y_NO.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401 - torch's context
+        *gradients: torch.Tensor,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of x, A and B."""
+        x_ND, inner_NR, w_OD, a_RD, b_OR = ctx.saved_tensors
+        dy_NO = gradients[0].reshape(-1, gradients[0].shape[-1])
+        dinner_NR, da_RD, db_OR = _update_gradients(dy_NO, x_ND, inner_NR, a_RD, b_OR, ctx.scale)
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx_ND = dy_NO @ w_OD
+            dx = dx_ND.addmm_(dinner_NR, a_RD.to(dy_NO.dtype)).view(ctx.shape)
+        return dx, None, None, da_RD, db_OR, None
+
+
+def _update_gradients(
+    dy_NO: torch.Tensor,
+    x_ND: torch.Tensor,
+    inner_NR: torch.Tensor,
+    a_RD: torch.Tensor,
+    b_OR: torch.Tensor,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of x A^T (N, R), A and B."""
+    dinner_NR = (dy_NO @ b_OR.to(dy_NO.dtype)) * scale
+    da_RD = (dinner_NR.T @ x_ND).to(a_RD.dtype)
+    # (R, O) and then transposed: two to three times as fast on CPUs as (O, R) at once.
+    db_OR = ((inner_NR * scale).T @ dy_NO).T.to(b_OR.dtype)
+    return dinner_NR, da_RD, db_OR
+
+
 class _Fast:
-    """Mixed into PEFT's layers: LoraUpdate where one plain LoRA is active, PEFT's way elsewhere."""
+    """Mixed into PEFT's layers: ours where one plain LoRA is active, PEFT's way elsewhere."""
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
         """The base layer's output plus the update. Shapes: x (..., D), result (..., O)."""
@@ -70,13 +125,17 @@ class _Fast:
         if name is None or layer.disable_adapters or layer.merged or args or kwargs:
             result: torch.Tensor = super().forward(x, *args, **kwargs)  # type: ignore[misc]
             return result
-        updated: torch.Tensor = LoraUpdate.apply(  # type: ignore[no-untyped-call]
-            layer.base_layer(x),
-            layer.lora_dropout[name](x),
-            layer.lora_A[name].weight,
-            layer.lora_B[name].weight,
-            layer.scaling[name],
-        )
+        base = layer.base_layer
+        a, b, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+        dropped = layer.lora_dropout[name](x)
+        is_dense = type(base) is torch.nn.Linear and base.weight.dtype == x.dtype
+        updated: torch.Tensor
+        if is_dense and dropped is x and not base.weight.requires_grad:
+            updated = LoraDense.apply(  # type: ignore[no-untyped-call]
+                x, base.weight, base.bias, a, b, scale
+            )
+        else:
+            updated = LoraUpdate.apply(base(x), dropped, a, b, scale)  # type: ignore[no-untyped-call]
         return updated
 
 

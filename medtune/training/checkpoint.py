@@ -177,7 +177,7 @@ def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    found = {}
+    found: State = {}
     for index, entry in optimizer.state_dict()["state"].items():
         for name, value in entry.items():
             # bitsandbytes wraps its quantised moments into a dict, and takes them without it too.

@@ -118,27 +118,27 @@ def predict(
     )
 
 
-def too_much(memory: Memory, recipe: Recipe, error: BaseException) -> str:
+def too_much(memory: Memory, recipe: Recipe, reason: str) -> str:
     """What to tell somebody whose memory was not enough: the table and three ways out."""
-    train, base = recipe.train, recipe.base
-    changes = [
-        f"train.pack_tokens={max(recipe.data.max_tokens, train.pack_tokens // 2)} (now "
-        f"{train.pack_tokens}; at least data.max_tokens, {recipe.data.max_tokens}, so lower both)",
-        "train.gradient_checkpointing=true (activations shrink to one layer's, about a third "
-        "more time)",
-        "base.quantization=nf4 (base weights shrink to a quarter)",
-        "train.optimizer=adamw_8bit (the optimiser shrinks to a quarter)",
-        "adapter.targets=attention (fewer adapter weights and activations)",
-    ]
-    taken = {
-        1: train.gradient_checkpointing,
-        2: base.quantization == "nf4",
-        3: train.optimizer != "adamw",
-        4: recipe.adapter.targets == "attention",
+    train, adapter, smallest = recipe.train, recipe.adapter, recipe.data.max_tokens
+    ways = {
+        "train.gradient_checkpointing=true (activations of one layer at a time, for about a third "
+        "more time)": not train.gradient_checkpointing,
+        f"train.pack_tokens={max(smallest, train.pack_tokens // 2)} (smaller passes, the same "
+        "losses)": train.pack_tokens > smallest,
+        "base.quantization=nf4 (base weights in a quarter of the memory)": (
+            recipe.base.quantization != "nf4" and adapter.init not in ("pissa", "olora")
+        ),
+        "train.optimizer=adamw_8bit (moments in a quarter of the memory)": (
+            train.optimizer in ("adamw", "paged_adamw")
+        ),
+        f"data.max_tokens={smallest // 2} train.pack_tokens={smallest // 2} with "
+        "data.on_overlength=drop (shorter examples only)": True,
+        "adapter.targets=attention (fewer weights to train)": adapter.targets != "attention",
+        f"adapter.rank={max(1, adapter.rank // 2)} (half the weights to train)": True,
     }
-    open_to_try = [change for number, change in enumerate(changes) if not taken.get(number)][:3]
+    open_to_try = [change for change, is_open in ways.items() if is_open][:3]
     listed = "\n".join(f"  {number}. {change}" for number, change in enumerate(open_to_try, 1))
-    reason = str(error).splitlines()[0]
     return (
         f"memory was not enough: {reason}\nA step was expected to need\n{memory.table()}\n"
         f"Change one of these, and --resume or start anew:\n{listed}"
@@ -194,6 +194,7 @@ def _hollow(located: LocatedBase, recipe: Recipe) -> PeftModel:
             config, dtype=DTYPES[recipe.base.dtype], attn_implementation="sdpa"
         )
         model.requires_grad_(False)
+        model.name_or_path = located.reference
         base = FrozenBase(model=model, tokenizer=None, located=located, section=recipe.base)
         # Where it starts does not change how large it is, and some starts need the weights.
         plain = recipe.adapter.model_copy(update={"init": "default"})

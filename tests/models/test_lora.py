@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.autograd import gradcheck
 
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
-from medtune.models.lora import FastLinear, FastLinear4bit, FastLinear8bit, LoraUpdate
+from medtune.models.lora import FastLinear, FastLinear4bit, FastLinear8bit, LoraDense, LoraUpdate
 from medtune.recipe import Adapter, Base
 from medtune.records import Silent
 
@@ -65,6 +65,17 @@ def test_the_gradient_is_the_numerical_one(
     assert gradcheck(lambda *given: LoraUpdate.apply(*given, scale), inputs)
     y, x, a, b = inputs
     torch.testing.assert_close(LoraUpdate.apply(y, x, a, b, scale), y + scale * x @ a.T @ b.T)
+    weight, bias = torch.randn(out, width + 1, generator=generator, dtype=torch.double).split(
+        [width, 1], dim=1
+    )
+    for added in (None, bias[:, 0]):
+
+        def dense(x, a, b, added=added):
+            return LoraDense.apply(x, weight, added, a, b, scale)
+
+        assert gradcheck(dense, (x, a, b))
+        expected = torch.nn.functional.linear(x, weight, added) + scale * x @ a.T @ b.T
+        torch.testing.assert_close(LoraDense.apply(x, weight, added, a, b, scale), expected)
 
 
 @pytest.mark.parametrize("quantization", LAYERS)

@@ -1,11 +1,14 @@
-"""Run as a script: predict a training step's memory, or take the step and print its peak.
+"""Run as a script: predict the memory of training steps, take the steps, print both in bytes.
 
-A process of its own: its peak is that of the step alone, in bytes.
+Each is done in a process of its own, forked before any model is there, so that a peak is that of
+one step alone.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from conftest import make_tokenizer
@@ -45,14 +48,9 @@ def status(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
-def main(
-    folder: Path,
-    settings: dict[str, dict[str, object]],
-    length: int,
-    answer: int,
-    *,
-    is_predicted: bool,
-) -> None:
+def step(folder: Path, case: dict[str, Any], *, is_predicted: bool) -> dict[str, int]:
+    """Bytes by purpose, or the peak that was measured."""
+    settings, length, answer = case["settings"], case["length"], case["answer"]
     recipe = Recipe.model_validate(
         {
             "name": "memory",
@@ -68,8 +66,7 @@ def main(
     located = locate_base(recipe.base, offline=True, progress=Silent())
     device = torch.device("cpu")
     if is_predicted:
-        print(json.dumps(predict(located, recipe, rows, pad_id=0, device=device).rows()))
-        return
+        return dict(predict(located, recipe, rows, pad_id=0, device=device).rows())
     base = load_model(located, recipe.base, load_tokenizer(located))
     model = attach(base, recipe.adapter, seed=1)
     optimizer = make_optimizer(model, recipe.train, Silent())
@@ -84,14 +81,30 @@ def main(
                 supervised_loss_sum(model, batch).backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-    print(status("VmHWM"))
+    return {"peak": status("VmHWM")}
+
+
+def in_a_child(folder: Path, case: dict[str, Any], *, is_predicted: bool) -> dict[str, int]:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(step(folder, case, is_predicted=is_predicted), pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        found: dict[str, int] = json.load(pipe)
+    os.wait()
+    return found
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[2]),
-        json.loads(sys.argv[3]),
-        int(sys.argv[4]),
-        int(sys.argv[5]),
-        is_predicted=sys.argv[1] == "predict",
-    )
+    torch.set_num_threads(1)
+    base, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
+    results = [
+        {
+            "predicted": in_a_child(base, case, is_predicted=True),
+            "measured": in_a_child(base, case, is_predicted=False)["peak"],
+        }
+        for case in cases
+    ]
+    print(json.dumps(results))
