@@ -47,8 +47,9 @@ class Turns:
     """
 
     def wait(self) -> None:
-        """Wait for the next step to be allowed; at the end of the input nobody will ask again."""
-        sys.stdin.readline()
+        """Wait for the next step to be allowed; without a parent nobody will."""
+        if not sys.stdin.readline():
+            sys.exit()
         self._started = time.perf_counter()
 
     def report(self, loss: float) -> None:
