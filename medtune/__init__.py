@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medtune.errors import MedtuneError
+    from medtune.inputs import Inputs, gather, load_base
     from medtune.models import attach, load_adapter
-    from medtune.pipeline import Inputs, Run, gather, load_base, train
+    from medtune.pipeline import Run, train
     from medtune.recipe import Recipe
     from medtune.recipe import load as load_recipe
     from medtune.seeds import SeedRuns
@@ -40,15 +41,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Inputs": "pipeline",
+    "Inputs": "inputs",
     "MedtuneError": "errors",
     "Recipe": "recipe",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
-    "gather": "pipeline",
+    "gather": "inputs",
     "load_adapter": "models",
-    "load_base": "pipeline",
+    "load_base": "inputs",
     "load_recipe": "recipe",
     "train": "pipeline",
 }

@@ -17,21 +17,20 @@ from peft import PeftModel
 
 from medtune import models, provenance, seeds, training
 from medtune.card import write_card
-from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
+from medtune.data import Prepared
 from medtune.digests import atomic_writer, write_json
 from medtune.errors import DriftError, RecipeError, TrainingError
-from medtune.evaluation import require_prompts_fit, score
-from medtune.models import FrozenBase, LocatedBase
+from medtune.evaluation import score
+from medtune.inputs import Inputs, gather, predict_memory
+from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
-from medtune.models.loading import Tokenizer, own_device
-from medtune.recipe import Base, Lock, Overrides, Recipe, Resolved
+from medtune.recipe import Lock, Overrides, Recipe
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
 from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
 from medtune.runs import FINISHED, is_finished, open_run, run_folder
 from medtune.seeds import SeedRuns
-from medtune.tasks import read_task
 from medtune.training import Trained
 
 NUM_CANARIES = 8
@@ -56,31 +55,6 @@ class Run:
     def adapter(self) -> Path:
         """The adapter's folder, in PEFT's format."""
         return self.path / "adapter"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """All that a run starts from, resolved and checked, before any weight is loaded."""
-
-    recipe: Recipe
-    located: LocatedBase
-    tokenizer: Tokenizer
-    template: ChatTemplate
-    pad_id: int
-    prepared: Prepared
-    lock: Lock
-
-    @property
-    def num_steps(self) -> int:
-        """Optimiser steps that the run will take."""
-        rows = len(self.prepared.splits["train"].encoded)
-        return training.num_steps(self.recipe.train, rows)
-
-    @property
-    def training_seed(self) -> int:
-        """Seeds the adapter's start, dropout and the order of the rows."""
-        chosen = self.recipe.train.seeds
-        return chosen[0] if chosen else self.recipe.seed
 
 
 def train(
@@ -197,83 +171,6 @@ def _train_seeds(
     return seeds.collect(folder, chosen)
 
 
-def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
-    """Find the base, read and encode all rows; nothing is written and no weight is loaded.
-
-    Raises:
-        MedtuneError: The base or a row is not usable.
-    """
-    progress = progress or Silent()
-    rows = read_task(recipe.data, offline=offline)
-    located = models.locate_base(recipe.base, offline=offline, progress=progress)
-    tokenizer = models.load_tokenizer(located)
-    template = make_template(recipe.data.template, tokenizer)
-    prepared = prepare(rows, recipe.data, template, seed=recipe.seed, progress=progress)
-    _require_context(prepared, located)
-    if recipe.train.patience and not prepared.splits["validation"].encoded:
-        raise RecipeError(
-            "train.patience stops by the validation loss, and there are no validation rows; set "
-            "data.validation_fraction, or remove train.patience"
-        )
-    require_prompts_fit(
-        prepared, recipe.evaluate, seed=recipe.seed, context_tokens=located.context_tokens
-    )
-    stops = frozenset({template.stop_token_id, tokenizer.eos_token_id})
-    lock = Lock(
-        recipe=recipe,
-        resolved=Resolved(
-            base={
-                "reference": located.reference,
-                "revision": located.revision,
-                "digest": located.digest,
-            },
-            data={
-                split: {"file": file.file, "sha256": file.sha256}
-                for split, file in rows.files.items()
-            },
-            template=template.digest,
-            tokenizer=located.tokenizer_digest,
-            packages=provenance.packages(),
-        ),
-    )
-    for split, ids in prepared.prompts_also_in_train().items():
-        if ids:
-            progress.say(
-                f"{len(ids)} {split} rows have a prompt that is also in training (data.json "
-                "names them): scores on them show memory"
-            )
-    return Inputs(
-        recipe=recipe,
-        located=located,
-        tokenizer=tokenizer,
-        template=template,
-        pad_id=choose_pad_id(tokenizer, stops),
-        prepared=prepared,
-        lock=lock,
-    )
-
-
-def load_base(
-    section: Base, *, offline: bool = False, progress: Progress | None = None
-) -> FrozenBase:
-    """Find and load a base: a frozen transformers model and its tokenizer.
-
-    Raises:
-        BaseError: It cannot be found, fetched or loaded.
-    """
-    located = models.locate_base(section, offline=offline, progress=progress or Silent())
-    return models.load_model(located, section, models.load_tokenizer(located))
-
-
-def _require_context(prepared: Prepared, located: LocatedBase) -> None:
-    longest = max(len(e) for part in prepared.splits.values() for e in part.encoded)
-    if located.context_tokens is not None and longest > located.context_tokens:
-        raise RecipeError(
-            f"the longest row has {longest} tokens and {located.reference} reads "
-            f"{located.context_tokens}; set data.max_tokens to that and data.on_overlength"
-        )
-
-
 def refuse_drift(recorded: Lock, now: Lock) -> None:
     """Refuse to mix results of two conditions.
 
@@ -309,17 +206,6 @@ def _train(
         reason = str(error).splitlines()[0]
     # Not in the block above: the failed step's tensors live as long as its error does.
     raise TrainingError(training.too_much(predict_memory(inputs), inputs.recipe, reason))
-
-
-def predict_memory(inputs: Inputs) -> training.Memory:
-    """What the largest training step will need on this machine; nothing is loaded for it."""
-    return training.predict(
-        inputs.located,
-        inputs.recipe,
-        inputs.prepared.splits["train"].encoded,
-        pad_id=inputs.pad_id,
-        device=own_device(),
-    )
 
 
 def _export(inputs: Inputs, model: PeftModel, trained: Trained, run: Path) -> str:

@@ -12,6 +12,7 @@ LAYERS = [
     {"models", "tasks"},
     {"scoring", "data"},
     {"training", "evaluation", "card", "seeds"},
+    {"inputs"},
     {"pipeline"},
     {"cli"},
 ]

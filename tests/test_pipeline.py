@@ -248,7 +248,40 @@ def test_the_best_step_is_exported_and_not_the_last(project: Path, tmp_path: Pat
     assert run.trained.step == min(measured, key=lambda step: measured[step])
     assert run.trained.validation_loss == min(measured.values())
     manifest = json.loads((run.adapter / "medtune.json").read_text())
-    assert manifest["step"] == run.trained.step
+    assert manifest["step"] == run.trained.step < 12
+    # And its weights are those of that step: they have its validation loss.
+    inputs = medtune.gather(run.recipe)
+    model = medtune.load_adapter(medtune.load_base(run.recipe.base), run.adapter)
+    passes = passes_of(run.recipe.train, inputs.pad_id)
+    with pass_attention(model, passes):
+        found = mean_loss(
+            model, inputs.prepared.splits["validation"].encoded, passes, SingleProcess()
+        )
+    assert found == pytest.approx(run.trained.validation_loss, rel=1e-6)
+
+
+def test_training_stops_when_nothing_better_has_come_for_as_long_as_allowed(
+    project: Path, tmp_path: Path
+):
+    settings = {"train.max_steps": 40, "train.eval_every": 1, "train.learning_rate": 0.05}
+    whole = medtune.train(project, settings, out=tmp_path / "whole")
+    early = medtune.train(project, {**settings, "train.patience": 3}, out=tmp_path / "early")
+    measured = [record["validation_loss"] for record in log_of(whole.path)]
+    best = [min(measured[: step + 1]) for step in range(40)]
+    # The first step with three behind it that brought nothing better.
+    expected = next(step for step in range(3, 40) if best[step] == best[step - 3]) + 1
+    assert len(log_of(early.path)) == early.trained.position.step == expected < 40
+    assert losses(early.path) == losses(whole.path)[:expected]
+    assert early.trained.step == expected - 3
+    assert early.trained.num_steps == 40
+
+
+def test_stopping_early_without_validation_rows_is_refused(tmp_path: Path, tiny_base: Path):
+    rows = write_questions(tmp_path / "rows")
+    (rows / "validation.jsonl").unlink()
+    values = recipe(tiny_base, rows, data={"validation_fraction": 0.0}, train={"patience": 2})
+    with pytest.raises(RecipeError, match=r"train\.patience stops by the validation loss"):
+        medtune.train(write_recipe(tmp_path / "r.yaml", values), out=tmp_path / "runs")
 
 
 def test_without_validation_rows_the_last_step_is_exported(tmp_path: Path, tiny_base: Path):

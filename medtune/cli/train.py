@@ -17,7 +17,8 @@ from medtune.records import ArmScore, Comparison, ScoreReport
 from medtune.seeds import SeedRuns, Spread
 
 if TYPE_CHECKING:
-    from medtune.pipeline import Inputs, Run
+    from medtune.inputs import Inputs
+    from medtune.pipeline import Run
 
 
 DRY_RUN = "Nothing was trained or written: this was a dry run."
@@ -53,7 +54,7 @@ def train(
     if offline:
         os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     try:
-        from medtune import pipeline
+        from medtune import inputs, pipeline
     except ModuleNotFoundError as error:
         raise MedtuneError(
             f"training needs {error.name}, which is not installed; "
@@ -62,9 +63,9 @@ def train(
 
     progress = make_progress()
     if dry_run:
-        inputs = pipeline.gather(checked, offline=offline, progress=progress)
-        _print_inputs(inputs)
-        memory = pipeline.predict_memory(inputs)
+        found = inputs.gather(checked, offline=offline, progress=progress)
+        _print_inputs(found)
+        memory = inputs.predict_memory(found)
         sys.stdout.write(f"memory of a training step\n{memory.table()}\n{DRY_RUN}\n")
         return
     run = pipeline.train(

@@ -18,7 +18,6 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel
 
 from medtune.digests import (
     partial_folder,
@@ -29,10 +28,11 @@ from medtune.digests import (
     sync_tree,
     write_json,
 )
-from medtune.errors import AdapterError, MedtuneError, RecipeError
+from medtune.errors import AdapterError, MedtuneError
 from medtune.models import inits
 from medtune.models.loading import FrozenBase, Tokenizer
 from medtune.models.lora import use_fast_layers
+from medtune.models.targets import target_modules
 from medtune.recipe import Adapter
 from medtune.records import AdapterManifest
 
@@ -94,41 +94,10 @@ def attach(
     return model
 
 
-def target_modules(model: torch.nn.Module, targets: str | Sequence[str]) -> list[str]:
-    """Names of the linear layers to adapt, as PEFT takes them: last parts of module names.
-
-    Raises:
-        RecipeError: A name or group matches no linear layer.
-    """
-    layers = _linear_layers(model)
-    if targets == "all-linear":
-        chosen = list(layers)
-    elif isinstance(targets, str):
-        marks = {"attention": ("attn", "attention"), "mlp": ("mlp", "feed_forward", "ffn")}
-        chosen = [
-            name
-            for name in layers
-            if any(mark in part for part in name.split(".")[:-1] for mark in marks[targets])
-        ]
-    else:
-        chosen = []
-        for target in targets:
-            matches = [name for name in layers if name == target or name.endswith(f".{target}")]
-            if not matches:
-                raise RecipeError(_no_target(target, layers))
-            chosen += matches
-    if not chosen:
-        raise RecipeError(_no_target(str(targets), layers))
-    short = {name.rpartition(".")[2] for name in chosen}
-    # A last part is unambiguous when no layer outside the choice, the head included, carries it.
-    everywhere = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in short]
-    return sorted(short if set(everywhere) == set(chosen) else set(chosen))
-
-
 def adapter_state(model: PeftModel) -> dict[str, torch.Tensor]:
-    """The adapter's tensors under PEFT's names, on the CPU."""
+    """Copies of the adapter's tensors under PEFT's names, on the CPU."""
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().to("cpu") for name, tensor in state.items()}
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
 
 def state_digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -331,25 +300,6 @@ def require_effect(model: PeftModel, prompts: Sequence[Sequence[int]]) -> float:
             f"nats at most over {len(prompts)} prompts. Train longer or at a higher learning rate"
         )
     return found
-
-
-def _linear_layers(model: torch.nn.Module) -> list[str]:
-    """Full names of all linear layers but the head; quantised layers derive from nn.Linear."""
-    assert isinstance(model, PreTrainedModel)
-    head = model.get_output_embeddings()
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
-    ]
-
-
-def _no_target(target: str, layers: Sequence[str]) -> str:
-    existing = sorted({name.rpartition(".")[2] for name in layers})
-    return (
-        f"adapter.targets: {target!r} matches no linear layer of this base; "
-        f"its linear layers are {', '.join(existing)}"
-    )
 
 
 def _require_finite(name: str, tensor: torch.Tensor) -> None:

@@ -28,8 +28,8 @@ from train_workers import TRL_SETTINGS, Job
 
 import medtune
 from medtune import models
+from medtune.inputs import Inputs
 from medtune.models import adapter_state
-from medtune.pipeline import Inputs
 from medtune.training.batches import rows_of_step
 
 Steps = list[dict[str, float]]

@@ -13,7 +13,7 @@ from fixtures import recipe, write_questions, write_recipe
 from measured_memory import make_base
 
 import medtune
-from medtune.pipeline import predict_memory
+from medtune.inputs import predict_memory
 from medtune.training import Memory, too_much
 
 SCRIPT = Path(__file__).with_name("measured_memory.py")
@@ -135,9 +135,9 @@ def test_a_step_that_finds_no_memory_tells_what_it_needs_and_what_to_change(
     )
     script = (
         "import resource, sys, medtune\n"
-        "from medtune import pipeline\n"
+        "from medtune.inputs import predict_memory\n"
         "recipe = medtune.load_recipe(sys.argv[1])\n"
-        "pipeline.predict_memory(medtune.gather(recipe))\n"
+        "predict_memory(medtune.gather(recipe))\n"
         "lines = open('/proc/self/status').read().splitlines()\n"
         "size = next(int(l.split()[1]) * 1024 for l in lines if l.startswith('VmSize'))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (size + 2**27,) * 2)\n"
