@@ -19,7 +19,7 @@ import tempfile
 import tomllib
 import venv
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -210,11 +210,12 @@ def take_turn(process: subprocess.Popen[str], way: str, folder: Path) -> dict[st
     """Let a worker take a step, and read what it took; its other lines are its own."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    for line in process.stdout:
-        if line.startswith("@"):
-            return json.loads(line[1:])
+    with suppress(BrokenPipeError):  # it is gone: what it wrote last is told below
+        process.stdin.write("\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if line.startswith("@"):
+                return json.loads(line[1:])
     sys.exit(f"{way} stopped:\n{(folder / f'{way}.txt').read_text()[-4000:]}")
 
 

@@ -115,6 +115,7 @@ def train_with_medtune(job: Job, *, packing: bool) -> None:
             pad_id=inputs.pad_id,
             run=Path(run),
             progress=Alternating(),
+            engine=training.SingleProcess(),
         )
 
 

@@ -25,7 +25,7 @@ from medtune.models import adapter_state, attach, load_model, load_tokenizer, lo
 from medtune.models.adapter import set_adapter_state
 from medtune.recipe import Adapter, Base, Train
 from medtune.records import Silent
-from medtune.training import fit, read_log
+from medtune.training import SingleProcess, fit, read_log
 from medtune.training.batches import rows_of_step
 
 NUM_STEPS = 20
@@ -108,6 +108,7 @@ def ours(model: PeftModel, section: Train, folder: Path, run: Path) -> Outcome:
         pad_id=PAD,
         run=run,
         progress=Silent(),
+        engine=SingleProcess(),
     )
     log = read_log(run / "log.jsonl")
     return Outcome([r["loss"] for r in log], [r["grad_norm"] for r in log], trained.state)
