@@ -132,7 +132,7 @@ def packed_attention(
     value_1GTE: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    documents: Documents,
+    documents: Documents | None = None,
     scaling: float,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -144,7 +144,15 @@ def packed_attention(
 
     Returns:
         The attended values, (1, T, H, E), and no weights.
+
+    Raises:
+        BaseError: The architecture does not say where documents end, or attends in its own way.
     """
+    if documents is None:
+        raise BaseError(
+            "this base's architecture does not hand on where packed documents end; set "
+            "train.packing: false"
+        )
     if attention_mask is not None or others.get("softcap") or others.get("s_aux") is not None:
         raise BaseError(
             "this base's attention has a mask, soft cap or sinks of its own, which packing does "

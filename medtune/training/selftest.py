@@ -51,6 +51,11 @@ def require_faithful(model: PeftModel, examples: Sequence[Encoded], passes: Pass
         _require_equal_loss(model, chosen, passes)
         if passes.packing and len(chosen) > 1:
             _require_isolation(model, chosen)
+    except TypeError as error:
+        raise TrainingError(
+            f"this base's forward pass does not take what the training step hands it: {error}"
+            + ("; set train.packing: false" if passes.packing else "")
+        ) from error
     finally:
         model.train(was_training)
 

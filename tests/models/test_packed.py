@@ -124,3 +124,9 @@ def test_an_attention_that_packing_does_not_know_is_refused() -> None:
     model = make(Gemma2Config(head_dim=8, attn_logit_softcapping=5.0, **SMALL))
     with pytest.raises(BaseError, match=r"set train\.packing: false"):
         packed_logits(model, documents([4, 6]))
+
+
+def test_an_architecture_that_does_not_hand_on_where_documents_end_is_refused() -> None:
+    model = make(CONFIGS["llama"])
+    with packed_documents(model), pytest.raises(BaseError, match="does not hand on where packed"):
+        model(torch.tensor([[3, 4, 5]]), use_cache=False)

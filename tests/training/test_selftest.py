@@ -102,3 +102,20 @@ def test_a_head_that_is_not_what_the_loss_takes_it_for_is_refused(tiny_base: Pat
     )
     with pytest.raises(TrainingError, match="the base's own forward pass"):
         check(model, PADDED)
+
+
+def test_a_forward_pass_that_does_not_take_documents_is_refused(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny_base)
+    inner = model.get_base_model().model
+    forward = inner.forward
+    monkeypatch.setattr(
+        inner,
+        "forward",
+        lambda input_ids=None, attention_mask=None, position_ids=None, use_cache=None: forward(
+            input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache
+        ),
+    )
+    with pytest.raises(TrainingError, match=r"does not take .*set train\.packing: false"):
+        check(model)
