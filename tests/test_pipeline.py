@@ -1,6 +1,7 @@
 """A whole run on a tiny base: what it leaves behind, and that it can be trusted and repeated."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from medtune.errors import (
 )
 from medtune.models import adapter_digest
 from medtune.recipe.sections import Section
+from medtune.records import Silent
 from medtune.training import SingleProcess, mean_loss, pass_attention, passes_of
 
 
@@ -157,12 +159,22 @@ def test_a_finished_name_is_refused(project: Path, tmp_path: Path):
 
 
 def cut_short(
-    project: Path, out: Path, *, after_step: int, by: signal.Signals = signal.SIGTERM
+    project: Path,
+    out: Path,
+    *,
+    after_step: int,
+    by: signal.Signals = signal.SIGTERM,
+    threads: int = 1,
 ) -> Path:
     """Start the command line's training and send a signal once a step is logged."""
     command = [sys.executable, "-m", "medtune", "train", str(project)]
     with subprocess.Popen(
-        [*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*command, "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As many as the tests' own process has: sums of more threads add up in another order.
+        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
     ) as started:
         assert started.stderr is not None
         for line in started.stderr:
@@ -202,6 +214,29 @@ def test_a_run_that_was_stopped_and_resumed_is_the_undisturbed_run(
     resumed = medtune.train(project, out=tmp_path / "cut", resume=True)
     assert losses(resumed.path) == losses(whole.path)
     assert resumed.adapter_digest == whole.adapter_digest
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_a_run_that_goes_on_with_other_threads_says_so_and_is_equal_up_to_rounding(
+    project: Path, tmp_path: Path
+):
+    values = yaml.safe_load(project.read_text())
+    values["train"]["max_steps"] = 60
+    write_recipe(project, values)
+    whole = medtune.train(project, out=tmp_path / "whole")
+    cut_short(project, tmp_path / "cut", after_step=3, threads=2)
+    notes = Notes()
+    resumed = medtune.train(project, out=tmp_path / "cut", resume=True, progress=notes)
+    assert any("1 processes of 2 threads and goes on with 1 of 1" in line for line in notes.said)
+    # Later steps blow rounding up; the first ones show that the same was done.
+    assert losses(resumed.path)[:10] == pytest.approx(losses(whole.path)[:10], rel=1e-3)
 
 
 def test_a_resume_under_another_learning_rate_is_refused(project: Path, tmp_path: Path):

@@ -43,6 +43,9 @@ class Position:
     supervised_tokens: int = 0
     seconds: float = 0.0
     """Time spent in training, over all sessions."""
+    processes: int = 1
+    threads: int = 0
+    """Of a process on a CPU, 0 on a GPU; threads decide in which order sums add up."""
 
     def note(self, loss: float) -> bool:
         """Note a validation loss; whether it is the best so far."""

@@ -141,6 +141,7 @@ def _run(
         checkpoint.remove_all_but(checkpoints, section.keep_last)
         needed = checkpoint.run_bytes(checkpoints, model, keep_last=section.keep_last)
         checkpoint.require_space(run, needed)
+    _note_workers(session, position, progress)
     started = time.perf_counter() - position.seconds
     progress.start("training", total, "steps")
     progress.advance(position.step)
@@ -186,6 +187,18 @@ def _run(
         validation_loss=position.best_loss,
         position=position,
     )
+
+
+def _note_workers(session: Session, position: Position, progress: Progress) -> None:
+    """Say where a run goes on with other processes or threads: sums add up in another order."""
+    threads = torch.get_num_threads() if session.device.type == "cpu" else 0
+    before, now = (position.processes, position.threads), (session.engine.world_size, threads)
+    if position.step and before != now:
+        progress.say(
+            f"the run was begun with {before[0]} processes of {before[1]} threads and goes on with "
+            f"{now[0]} of {now[1]}: its results will be equal up to rounding, not to the bit"
+        )
+    position.processes, position.threads = now
 
 
 def _is_measured(step: int, total: int, section: Train) -> bool:
