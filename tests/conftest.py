@@ -15,7 +15,9 @@ from medtune.recipe import Base
 from medtune.records import Example, Message, Silent
 
 # Tiny tensors: threads only wait for each other, the more so on cores that others use as well.
+# Processes that tests start have as many, so that results can be compared to the bit.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("repeatable")
 
