@@ -109,14 +109,20 @@ def load_base(
     return models.load_model(located, section, models.load_tokenizer(located))
 
 
-def predict_memory(inputs: Inputs) -> training.Memory:
-    """What the largest training step will need on this machine; nothing is loaded for it."""
+def predict_memory(inputs: Inputs, *, runtime: int | None = None) -> training.Memory:
+    """What the largest training step will need on this machine; nothing is loaded for it.
+
+    ``runtime``: bytes that the process held before the base was loaded, where it is by now.
+    """
     return training.predict(
         inputs.located,
         inputs.recipe,
         inputs.prepared.splits["train"].encoded,
         pad_id=inputs.pad_id,
         device=own_device(),
+        seed=inputs.training_seed,
+        num_steps=inputs.num_steps,
+        runtime=runtime,
     )
 
 

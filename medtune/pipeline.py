@@ -114,6 +114,7 @@ def _take(name: str, parent: Path | None, *, resume: bool) -> AbstractContextMan
 def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) -> Run:
     started = provenance.now()
     recipe, is_first = inputs.recipe, training.process_rank() == 0
+    held_before = training.resident_bytes()
     base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
     fresh = models.attach(
         base,
@@ -121,12 +122,16 @@ def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) 
         seed=inputs.training_seed,
         rows=[row.input_ids for row in inputs.prepared.splits["train"].encoded],
     )
+    passes = training.passes_of(recipe.train, inputs.pad_id)
+    with training.pass_attention(fresh, passes):
+        training.require_faithful(fresh, inputs.prepared.splits["train"].encoded, passes)
     if is_first:
         # From here on the run has a name: all that the recipe could have got wrong is checked.
         inputs.lock.write(run)
         write_json(run / "data.json", inputs.prepared.account())
     with training.open_engine(base.device) as engine:
-        trained = _train(inputs, fresh, run, progress, engine)
+        training.require_equal(engine, "recipe, rows, base or package", inputs.lock.digest)
+        trained = _train(inputs, fresh, run, progress, engine, held_before)
         digest = engine.from_first("adapter digest", lambda: _export(inputs, fresh, trained, run))
     result = Run(path=run, recipe=recipe, adapter_digest=digest, trained=trained)
     if is_first:
@@ -187,7 +192,12 @@ def refuse_drift(recorded: Lock, now: Lock) -> None:
 
 
 def _train(
-    inputs: Inputs, model: PeftModel, run: Path, progress: Progress, engine: training.Engine
+    inputs: Inputs,
+    model: PeftModel,
+    run: Path,
+    progress: Progress,
+    engine: training.Engine,
+    held_before: int,
 ) -> Trained:
     try:
         return training.fit(
@@ -203,9 +213,10 @@ def _train(
     except (RuntimeError, MemoryError) as error:
         if not training.is_out_of_memory(error):
             raise
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
     # Not in the block above: the failed step's tensors live as long as its error does.
-    raise TrainingError(training.too_much(predict_memory(inputs), inputs.recipe, reason))
+    expected = predict_memory(inputs, runtime=held_before)
+    raise TrainingError(training.too_much(expected, inputs.recipe, reason))
 
 
 def _export(inputs: Inputs, model: PeftModel, trained: Trained, run: Path) -> str:

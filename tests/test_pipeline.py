@@ -317,6 +317,17 @@ def test_training_stops_when_nothing_better_has_come_for_as_long_as_allowed(
     assert early.trained.num_steps == 40
 
 
+def test_a_checkpoint_beyond_the_recipes_last_step_is_refused(project: Path, tmp_path: Path):
+    values = yaml.safe_load(project.read_text())
+    values["train"]["max_steps"] = 60
+    write_recipe(project, values)
+    cut_short(project, tmp_path / "cut", after_step=5)
+    with pytest.raises(TrainingError, match=r"is at step \d+, and the recipe has 2 steps now"):
+        medtune.train(
+            project, {"train.max_steps": 2}, out=tmp_path / "cut", resume=True, allow_drift=True
+        )
+
+
 def test_stopping_early_without_validation_rows_is_refused(tmp_path: Path, tiny_base: Path):
     rows = write_questions(tmp_path / "rows")
     (rows / "validation.jsonl").unlink()

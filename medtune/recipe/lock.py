@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from medtune.digests import write_text
+from medtune.digests import sha256_value, write_text
 from medtune.errors import RecipeError
 from medtune.recipe import document, loader
 from medtune.recipe.document import DATA_VARIABLE
@@ -44,6 +44,11 @@ class Lock:
 
     recipe: Recipe
     resolved: Resolved
+
+    @property
+    def digest(self) -> str:
+        """Of everything in it that can change results."""
+        return sha256_value(_comparable(self))
 
     def write(self, folder: Path) -> None:
         """Write ``recipe.lock.yaml`` into a run directory, atomically."""

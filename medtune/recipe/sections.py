@@ -46,7 +46,8 @@ class Base(Section):
     """nf4 stores the linear layers in 4 bits with double quantisation (QLoRA, arXiv:2305.14314),
     int8 in 8 bits (arXiv:2208.07339)."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    """auto takes flash_attention_2 on a GPU that has it installed, and sdpa elsewhere."""
+    """auto takes flash_attention_2 on a GPU that has it installed, and sdpa elsewhere. Packed
+    training attends each example alone: with flash_attention_2, or else in medtune's own way."""
 
 
 class Data(Section):

@@ -6,11 +6,18 @@ from medtune.training.engine import (
     is_distributed,
     open_engine,
     process_rank,
+    require_equal,
 )
 from medtune.training.log import read_log
 from medtune.training.loop import Trained, fit, mean_loss, num_steps, passes_of
-from medtune.training.memory import Memory, is_out_of_memory, predict, too_much
-from medtune.training.selftest import pass_attention
+from medtune.training.memory import (
+    Memory,
+    is_out_of_memory,
+    predict,
+    resident_bytes,
+    too_much,
+)
+from medtune.training.selftest import pass_attention, require_faithful
 
 __all__ = [
     "Engine",
@@ -28,5 +35,8 @@ __all__ = [
     "predict",
     "process_rank",
     "read_log",
+    "require_equal",
+    "require_faithful",
+    "resident_bytes",
     "too_much",
 ]

@@ -136,8 +136,9 @@ class DataParallel:
             return f"the processes lost touch with each other, though all are there: {reason}"
         listed = ", ".join(gone)
         return (
-            f"rank {listed} of {self.world_size} is gone, so this process stops too; what rank "
-            f"{listed} wrote last says why. Continue from the last checkpoint with --resume"
+            f"rank {listed} of {self.world_size} is gone, so this process stops too: no answer "
+            f"within {SECONDS_TO_ANSWER:.0f} s. What rank {listed} wrote last says why. Continue "
+            "from the last checkpoint with --resume"
         )
 
 

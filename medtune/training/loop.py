@@ -33,7 +33,7 @@ from medtune.training.log import step_log
 from medtune.training.loss import supervised_loss_sum
 from medtune.training.optimizers import make_optimizer, set_learning_rate
 from medtune.training.schedule import learning_rate
-from medtune.training.selftest import pass_attention, require_faithful
+from medtune.training.selftest import pass_attention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +99,8 @@ def fit(
     """Train the adapter, from the run's last checkpoint where there is one.
 
     Raises:
-        TrainingError: The base cannot be trained on in this way (see ``selftest``); a loss or
-            gradient is not finite, with the step's examples; another process is gone.
+        TrainingError: A loss or gradient is not finite, with the step's examples; another process
+            is gone, or has started from something else.
         Interrupted: SIGINT or SIGTERM came; the step was finished and a checkpoint written.
     """
     examples = prepared.splits["train"].encoded
@@ -109,7 +109,6 @@ def fit(
     passes = passes_of(section, pad_id)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     with pass_attention(model, passes):
-        require_faithful(model, examples, passes)
         require_equal(engine, "start of the adapter", state_digest(adapter_state(model)))
         if section.gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
@@ -137,6 +136,12 @@ def _run(
     total = num_steps(section, len(examples))
     checkpoints = run / "checkpoints"
     position, best = checkpoint.restore(checkpoints, model, session.optimizer)
+    if position.step > total:
+        raise TrainingError(
+            f"the checkpoint is at step {position.step}, and the recipe has {total} steps now; "
+            "start anew under another name"
+        )
+    require_equal(engine, "checkpoint", f"{position.step} {state_digest(adapter_state(model))}")
     if engine.rank == 0:
         checkpoint.remove_all_but(checkpoints, section.keep_last)
         needed = checkpoint.run_bytes(checkpoints, model, keep_last=section.keep_last)
@@ -157,6 +162,7 @@ def _run(
                 position.seconds = time.perf_counter() - started
                 if validation and _is_measured(position.step, total, section):
                     loss = mean_loss(model, validation, session.passes, engine)
+                    _require_finite("validation loss", loss, position.step, ["all validation rows"])
                     figures["validation_loss"] = loss
                     if position.note(loss):
                         best = adapter_state(model)
@@ -196,7 +202,8 @@ def _note_workers(session: Session, position: Position, progress: Progress) -> N
     if position.step and before != now:
         progress.say(
             f"the run was begun with {before[0]} processes of {before[1]} threads and goes on with "
-            f"{now[0]} of {now[1]}: its results will be equal up to rounding, not to the bit"
+            f"{now[0]} of {now[1]}: its results will not be equal to the bit, and with dropout "
+            "each number of processes draws numbers of its own"
         )
     position.processes, position.threads = now
 

@@ -67,7 +67,9 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         """Scale the noted gradient."""
         (gradient_KE,) = ctx.saved_tensors
-        return gradient_KE * gradients[0].to(gradient_KE.dtype), None, None, None
+        # In the loss's precision first: a rounded 1/count would change the whole step's size.
+        scaled_KE = (gradient_KE.to(gradients[0].dtype) * gradients[0]).to(gradient_KE.dtype)
+        return scaled_KE, None, None, None
 
 
 def head_logits(base: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:

@@ -85,11 +85,31 @@ def predict(
     *,
     pad_id: int,
     device: torch.device,
+    seed: int,
+    num_steps: int,
+    runtime: int | None = None,
 ) -> Memory:
-    """Predict the peak of a training step of this recipe on these examples."""
+    """Predict the peak of a training step of this recipe on these examples.
+
+    Args:
+        located: The base.
+        recipe: What to train on it.
+        examples: The training rows.
+        pad_id: The padding token.
+        device: Where the step will be taken.
+        seed: The training seed, which orders the rows.
+        num_steps: Steps of the run.
+        runtime: Bytes that the process held before the base was loaded; what it holds now by
+            default.
+    """
     passes = Passes(packing=recipe.train.packing, tokens=recipe.train.pack_tokens, pad_id=pad_id)
-    runtime = _resident_bytes() if device.type == "cpu" else 0
-    chosen = _largest_pass(examples, recipe, passes)
+    if device.type != "cpu":
+        runtime = 0
+    elif runtime is None:
+        runtime = resident_bytes()
+    chosen = _largest_pass(
+        examples, recipe.train.batch_size, passes, seed, min(STEPS_LOOKED_AT, num_steps)
+    )
     model = _hollow(located, recipe)
     with FakeTensorMode():
         _fill(model, device)
@@ -141,7 +161,8 @@ def too_much(memory: Memory, recipe: Recipe, reason: str) -> str:
     listed = "\n".join(f"  {number}. {change}" for number, change in enumerate(open_to_try, 1))
     return (
         f"memory was not enough: {reason}\nA step was expected to need\n{memory.table()}\n"
-        f"Change one of these, and --resume or start anew:\n{listed}"
+        "Change one of these and start anew, under another name or after removing the run's "
+        f"folder:\n{listed}"
     )
 
 
@@ -189,9 +210,10 @@ def _hollow(located: LocatedBase, recipe: Recipe) -> PeftModel:
     """The base's architecture with its adapter, without any weight."""
     config = AutoConfig.from_pretrained(located.folder, local_files_only=True)
     config.use_cache = False
+    attention = "eager" if recipe.base.attention == "eager" else "sdpa"
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
-            config, dtype=DTYPES[recipe.base.dtype], attn_implementation="sdpa"
+            config, dtype=DTYPES[recipe.base.dtype], attn_implementation=attention
         )
         model.requires_grad_(False)
         model.name_or_path = located.reference
@@ -220,13 +242,14 @@ def _fill(model: torch.nn.Module, device: torch.device) -> None:
                 held[name] = made[id(old)]  # type: ignore[assignment]
 
 
-def _largest_pass(examples: Sequence[Encoded], recipe: Recipe, passes: Passes) -> list[Encoded]:
+def _largest_pass(
+    examples: Sequence[Encoded], batch_size: int, passes: Passes, seed: int, num_steps: int
+) -> list[Encoded]:
     """The examples of the largest pass among the run's first steps."""
     by_id = {example.id: example for example in examples}
     size, largest = 0, list(examples[:1])
-    steps = min(STEPS_LOOKED_AT, -(-len(examples) // recipe.train.batch_size) * recipe.train.epochs)
-    for step in range(1, steps + 1):
-        chosen = rows_of_step(len(examples), recipe.train.batch_size, step, recipe.seed)
+    for step in range(1, num_steps + 1):
+        chosen = rows_of_step(len(examples), batch_size, step, seed)
         for batch in batches([examples[i] for i in chosen], passes, torch.device("cpu")):
             if batch.input_ids_BT.numel() > size:
                 size = batch.input_ids_BT.numel()
@@ -261,7 +284,7 @@ def _size(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """Memory of this process now, where the system tells (Linux)."""
     status = Path("/proc/self/status")
     if not status.is_file():

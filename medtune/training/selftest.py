@@ -19,6 +19,8 @@ from medtune.training.batches import Passes, batches, collate_packed
 from medtune.training.loss import supervised_loss_sum
 
 NUM_EXAMPLES = 4
+MAX_LONG = 1024
+"""Tokens of the longest example that is looked at: attention is written out for it."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Largest relative difference of losses that the base's precision explains. For double precision
 that of float32, in which transformers takes norms and softmax whatever the base's precision."""
@@ -39,7 +41,7 @@ def pass_attention(model: PeftModel, passes: Passes) -> AbstractContextManager[N
 def require_faithful(model: PeftModel, examples: Sequence[Encoded], passes: Passes) -> None:
     """Compare the loop's loss with the base's own forward pass, and look for leaks in a pack.
 
-    Called with ``pass_attention`` in force. Four short examples are enough and cost a second.
+    Called with ``pass_attention`` in force, before a run takes its name. Four examples are enough.
 
     Raises:
         TrainingError: They differ by more than precision explains.
@@ -61,11 +63,16 @@ def require_faithful(model: PeftModel, examples: Sequence[Encoded], passes: Pass
 
 
 def _choose(examples: Sequence[Encoded], tokens: int) -> list[Encoded]:
-    """Short examples of different lengths that fit one pass together."""
+    """Short examples of different lengths and a long one, that fit one pass together.
+
+    The long one is there because kernels and masks differ with the length.
+    """
     by_length = {len(example): example for example in sorted(examples, key=len, reverse=True)}
-    chosen: list[Encoded] = []
-    for length in sorted(by_length):
-        if len(chosen) < NUM_EXAMPLES and length + sum(map(len, chosen)) <= tokens:
+    lengths = sorted(by_length)
+    chosen = [by_length[lengths[0]]]
+    for length in [n for n in lengths[:0:-1] if n <= MAX_LONG][:1] + lengths[1:]:
+        fits = length + sum(map(len, chosen)) <= tokens
+        if fits and len(chosen) < NUM_EXAMPLES and by_length[length] not in chosen:
             chosen.append(by_length[length])
     if len(chosen) == 1:  # all of one length
         chosen += [e for e in examples if e is not chosen[0] and 2 * len(e) <= tokens][:1]
@@ -128,13 +135,11 @@ def _hidden(
 
 
 def _plain_loss(model: PeftModel, example: Encoded, device: torch.device) -> float:
-    """All logits of one unpadded example, by the model's own forward pass."""
+    """The loss of one unpadded example, by the model's own forward pass."""
     ids_1T = torch.tensor([example.input_ids], device=device)
-    logits_TV = model(input_ids=ids_1T, use_cache=False).logits[0].float()
-    supervised_T = torch.tensor(example.supervised, device=device)[1:]
-    return float(
-        cross_entropy(logits_TV[:-1][supervised_T], ids_1T[0, 1:][supervised_T], reduction="sum")
-    )
+    places_K = torch.tensor(example.supervised, device=device)[1:].nonzero().squeeze(-1)
+    logits_KV = model(input_ids=ids_1T, use_cache=False, logits_to_keep=places_K).logits[0]
+    return float(cross_entropy(logits_KV.float(), ids_1T[0, places_K + 1], reduction="sum"))
 
 
 @contextmanager

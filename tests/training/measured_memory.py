@@ -66,7 +66,9 @@ def step(folder: Path, case: dict[str, Any], *, is_predicted: bool) -> dict[str,
     located = locate_base(recipe.base, offline=True, progress=Silent())
     device = torch.device("cpu")
     if is_predicted:
-        return dict(predict(located, recipe, rows, pad_id=0, device=device).rows())
+        return dict(
+            predict(located, recipe, rows, pad_id=0, device=device, seed=1, num_steps=1).rows()
+        )
     base = load_model(located, recipe.base, load_tokenizer(located))
     model = attach(base, recipe.adapter, seed=1)
     optimizer = make_optimizer(model, recipe.train, Silent())

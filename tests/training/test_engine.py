@@ -149,3 +149,35 @@ def test_a_process_alone_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process_rank() == 0
     assert SingleProcess().total(1.0, 2.0) == [1.0, 2.0]
     assert SingleProcess().from_first("anything", lambda: "made") == "made"
+
+
+def test_processes_with_other_rows_are_refused_before_a_step(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    """As on machines whose files differ: each would train on a problem of its own."""
+    path = project(tmp_path, tiny_base)
+    other = tmp_path / "other"
+    write_questions(other, train=23)
+    script = tmp_path / "differ.py"
+    script.write_text(
+        "import os, sys, medtune\n"
+        "rows = sys.argv[2] if os.environ['RANK'] == '1' else sys.argv[3]\n"
+        "try:\n"
+        "    medtune.train(sys.argv[1], {'data.path': rows}, out=sys.argv[4])\n"
+        "except medtune.MedtuneError as error:\n"
+        "    print(error, flush=True)\n"
+        "    sys.exit(1)\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command += [
+        "2",
+        str(script),
+        str(path),
+        str(other),
+        str(tmp_path / "rows"),
+        str(tmp_path / "o"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode != 0
+    assert "process 1 has another recipe, rows, base or package than process 0" in done.stdout
+    assert not (tmp_path / "o" / "tiny" / "checkpoints").exists()
