@@ -76,12 +76,12 @@ def save(
         folder.mkdir(exist_ok=True)
         if not target.exists():
             _write(target, model, optimizer, position, best)
+        remove_all_but(folder, keep_last)
     except (OSError, SafetensorError) as error:
         raise TrainingError(
             f"the checkpoint {target} cannot be written ({error}); the checkpoints before it are "
             "kept. Make room, then continue with --resume"
         ) from error
-    remove_all_but(folder, keep_last)
 
 
 def _write(
@@ -97,7 +97,8 @@ def _write(
         _save_tensors(_optimizer_state(optimizer), partial / "optimizer.safetensors")
         if best is not None:
             _save_tensors(best, partial / "best.safetensors")
-        write_json(partial / "state.json", asdict(position))
+        kind = {"optimizer": type(optimizer).__name__}
+        write_json(partial / "state.json", asdict(position) | kind)
         sync_tree(partial)
         partial.rename(target)
         sync_folder(target.parent)
@@ -148,7 +149,14 @@ def restore(
         return Position(), None
     last = existing[-1]
     try:
-        position = Position(**json.loads((last / "state.json").read_text(encoding="utf-8")))
+        values = json.loads((last / "state.json").read_text(encoding="utf-8"))
+        kind = values.pop("optimizer")
+        position = Position(**values)
+        if kind != type(optimizer).__name__:
+            raise TrainingError(
+                f"{last} was written with the optimiser {kind} and cannot go on with "
+                f"{type(optimizer).__name__}: keep train.optimizer and the kind of device"
+            )
         set_adapter_state(model, load_file(last / "adapter.safetensors"))
         _set_optimizer_state(optimizer, load_file(last / "optimizer.safetensors"))
         best = load_file(last / "best.safetensors") if position.best_step is not None else None

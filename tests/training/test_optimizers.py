@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft import PeftModel
 
+from medtune.errors import TrainingError
 from medtune.models import adapter_state, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Train
 from medtune.records import Silent
@@ -176,3 +177,16 @@ def test_the_moments_take_the_memory_that_is_predicted(name: str, tiny_base: Pat
     )
     weights = [w for w in model.parameters() if w.requires_grad]
     assert state_bytes(weights, settings) == found
+
+
+def test_a_checkpoint_of_another_kind_of_optimiser_is_refused(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    model = adapted(tiny_base)
+    optimizer = make_optimizer(model, section(1.0), Silent())
+    backward(model)
+    optimizer.step()
+    checkpoint.save(tmp_path / "c", model, optimizer, Position(step=1), None, keep_last=1)
+    other = make_optimizer(model, Train(learning_rate=RATE, optimizer="adamw_8bit"), Silent())
+    with pytest.raises(TrainingError, match="written with the optimiser AdamW and cannot go on"):
+        checkpoint.restore(tmp_path / "c", model, other)
