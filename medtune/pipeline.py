@@ -19,7 +19,7 @@ from medtune import models, provenance, seeds, training
 from medtune.card import write_card
 from medtune.data import Prepared
 from medtune.digests import atomic_writer, write_json
-from medtune.errors import DriftError, RecipeError, TrainingError
+from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
 from medtune.evaluation import score
 from medtune.inputs import Inputs, gather, predict_memory
 from medtune.models import FrozenBase
@@ -215,7 +215,10 @@ def _train(
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
     # Not in the block above: the failed step's tensors live as long as its error does.
-    expected = predict_memory(inputs, runtime=held_before)
+    try:
+        expected = predict_memory(inputs, runtime=held_before)
+    except BaseError as error:
+        raise TrainingError(f"memory was not enough: {reason} ({error})") from error
     raise TrainingError(training.too_much(expected, inputs.recipe, reason))
 
 

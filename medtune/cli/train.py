@@ -11,7 +11,7 @@ from rich.table import Table
 
 from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
 from medtune.cli.progress import make_progress
-from medtune.errors import MedtuneError
+from medtune.errors import BaseError, MedtuneError
 from medtune.recipe import load, require_paths
 from medtune.records import ArmScore, Comparison, ScoreReport
 from medtune.seeds import SeedRuns, Spread
@@ -65,8 +65,11 @@ def train(
     if dry_run:
         found = inputs.gather(checked, offline=offline, progress=progress)
         _print_inputs(found)
-        memory = inputs.predict_memory(found)
-        sys.stdout.write(f"memory of a training step\n{memory.table()}\n{DRY_RUN}\n")
+        try:
+            told = f"memory of a training step\n{inputs.predict_memory(found).table()}"
+        except BaseError as error:
+            told = str(error)
+        sys.stdout.write(f"{told}\n{DRY_RUN}\n")
         return
     run = pipeline.train(
         recipe,

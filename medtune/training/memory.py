@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from medtune.data import Encoded
+from medtune.errors import BaseError
 from medtune.models import FrozenBase, LocatedBase, attach
 from medtune.models.loading import DTYPES
 from medtune.recipe import Recipe
@@ -101,6 +102,9 @@ def predict(
         num_steps: Steps of the run.
         runtime: Bytes that the process held before the base was loaded; what it holds now by
             default.
+
+    Raises:
+        BaseError: The base's code cannot run on tensors without contents.
     """
     passes = Passes(packing=recipe.train.packing, tokens=recipe.train.pack_tokens, pad_id=pad_id)
     if device.type != "cpu":
@@ -110,19 +114,15 @@ def predict(
     chosen = _largest_pass(
         examples, recipe.train.batch_size, passes, seed, min(STEPS_LOOKED_AT, num_steps)
     )
-    model = _hollow(located, recipe)
-    with FakeTensorMode():
-        _fill(model, device)
-        if recipe.train.gradient_checkpointing:
-            model.activation_checkpointing_enable({"use_reentrant": False})
-        model.train()
-        trainable = [w for w in model.parameters() if w.requires_grad]
-        frozen = [w for w in model.parameters() if not w.requires_grad]
-        with pass_attention(model, passes), _Allocations() as allocations:
-            (batch,) = batches(chosen, passes, device)
-            loss = supervised_loss_sum(model, batch)
-            activations = allocations.now
-            loss.backward()  # type: ignore[no-untyped-call]
+    try:
+        model, batch, activations, peak = _simulate(located, recipe, chosen, passes, device)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BaseError(
+            f"the memory of a step cannot be predicted for this base: {reason}"
+        ) from error
+    trainable = [w for w in model.parameters() if w.requires_grad]
+    frozen = [w for w in model.parameters() if not w.requires_grad]
     adapter = sum(map(_size, trainable))
     logits = _logits_bytes(model, batch)
     return Memory(
@@ -133,9 +133,31 @@ def predict(
         activations=activations,
         logits=logits,
         # Gradients are there at the end and not at the peak's beginning; count them once.
-        working=max(0, allocations.peak - activations - logits - adapter),
+        working=max(0, peak - activations - logits - adapter),
         tokens=batch.num_tokens,
     )
+
+
+def _simulate(
+    located: LocatedBase,
+    recipe: Recipe,
+    examples: Sequence[Encoded],
+    passes: Passes,
+    device: torch.device,
+) -> tuple[PeftModel, Batch, int, int]:
+    """Take the pass without contents: bytes kept for the backward pass, and at the peak."""
+    model = _hollow(located, recipe)
+    with FakeTensorMode():
+        _fill(model, device)
+        if recipe.train.gradient_checkpointing:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        model.train()
+        with pass_attention(model, passes), _Allocations() as allocations:
+            (batch,) = batches(examples, passes, device)
+            loss = supervised_loss_sum(model, batch)
+            activations = allocations.now
+            loss.backward()  # type: ignore[no-untyped-call]
+    return model, batch, activations, allocations.peak
 
 
 def too_much(memory: Memory, recipe: Recipe, reason: str) -> str:

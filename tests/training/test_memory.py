@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,23 @@ def test_a_step_that_finds_no_memory_tells_what_it_needs_and_what_to_change(
     assert done.stdout.startswith("1 memory was not enough"), done.stdout + done.stderr
     for part in ("activations", "base weights", "peak", "1. train.gradient_checkpointing=true"):
         assert part in done.stdout
+
+
+def test_a_base_that_cannot_be_simulated_is_told_so_and_the_dry_run_goes_on(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    """Dynamic rotary embeddings look at values, and a simulation has none."""
+    folder = tmp_path / "dynamic"
+    shutil.copytree(tiny_base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_parameters"] = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    path = project(tmp_path, folder)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "medtune", "train", str(path), "--dry-run"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the memory of a step cannot be predicted for this base" in done.stdout
+    assert "this was a dry run" in done.stdout
