@@ -23,7 +23,7 @@ from medtune.errors import (
     TrainingError,
 )
 from medtune.models import adapter_digest
-from medtune.recipe.sections import Section
+from medtune.recipe.section import Section
 from medtune.records import Silent
 from medtune.training import SingleProcess, mean_loss, pass_attention, passes_of
 

@@ -2,9 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from glob import has_magic
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from medtune.errors import RecipeError
 from medtune.recipe import document
 from medtune.recipe.document import Document, Origin
-from medtune.recipe.sections import Recipe, Section
+from medtune.recipe.section import Section
+from medtune.recipe.sections import Recipe
 
 LOCK_KEY = "lock_version"
 Overrides = Mapping[str, object] | Sequence[str]
@@ -79,8 +80,13 @@ def require_paths(recipe: Recipe) -> None:
     Raises:
         RecipeError: The base's or the data's path does not exist.
     """
-    for name, path in (("base.model", recipe.base.model), ("data.path", recipe.data.path)):
-        if path is not None and Path(path).is_absolute() and not Path(path).exists():
+    named = {"base.model": recipe.base.model, "data.path": recipe.data.path}
+    named |= {f"data.sources, {source.name}: path": source.path for source in recipe.data.sources}
+    if recipe.data.canaries:
+        named["data.canaries.file"] = recipe.data.canaries.file
+    for name, path in named.items():
+        is_plain = path is not None and Path(path).is_absolute() and not has_magic(path)
+        if is_plain and not Path(str(path)).exists():
             raise RecipeError(f"{name}: there is no file or folder {path}")
 
 
@@ -102,8 +108,11 @@ def _resolve_paths(
     for name, info in section.model_fields.items():
         value = values.get(name)
         inner = _section_of(info)
-        if inner and isinstance(value, dict):
-            _resolve_paths(merged, inner, (*above, name), value)
+        if inner:
+            parts = value if isinstance(value, list) else [value]
+            for part in parts:
+                if isinstance(part, dict):
+                    _resolve_paths(merged, inner, (*above, name), part)
         elif isinstance(value, str) and is_path_field(info):
             folder = merged.origin((*above, name)).folder
             if is_path(name, value):
@@ -115,11 +124,13 @@ def _resolve_paths(
 
 
 def is_path(name: str, value: str) -> bool:
-    """Whether a path field holds a path, and not the id or alias of a base.
+    """Whether a path field holds a path, and not the id or alias of a base, or a URL of rows.
 
     Its form decides, never what happens to lie there.
     """
-    return name != "model" or value.startswith((".", "/", "~")) or value.endswith(".gguf")
+    if name != "model":
+        return not is_remote(value)
+    return value.startswith((".", "/", "~")) or value.endswith(".gguf")
 
 
 def _fault(merged: Document, found: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -153,6 +164,8 @@ def _written(merged: Document, loc: Sequence[object]) -> set[str]:
 def _suggestion(loc: Sequence[object]) -> str:
     section: type[BaseModel] = Recipe
     for key in loc[:-1]:
+        if isinstance(key, int):  # a place in a list of sections
+            continue
         inner = _section_of(section.model_fields[str(key)])
         if inner is None:
             return ""
@@ -164,13 +177,16 @@ def _suggestion(loc: Sequence[object]) -> str:
 
 
 def _section_of(info: FieldInfo) -> type[Section] | None:
-    candidates: Iterable[Any] = (
-        get_args(info.annotation) if isinstance(info.annotation, UnionType) else [info.annotation]
-    )
-    for candidate in candidates:
+    """The section class of a field that holds one section, perhaps none, or a list of them."""
+    for candidate in (info.annotation, *get_args(info.annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
+
+
+def is_remote(path: str) -> bool:
+    """Whether rows lie at a URL (s3://...) or on the hub (hub:owner/name)."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|hub:", path) is not None
 
 
 def is_path_field(info: FieldInfo) -> bool:

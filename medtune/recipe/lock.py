@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from medtune.digests import sha256_value, write_text
 from medtune.errors import RecipeError
 from medtune.recipe import document, loader
 from medtune.recipe.document import DATA_VARIABLE
-from medtune.recipe.sections import Recipe, Section
+from medtune.recipe.section import Section
+from medtune.recipe.sections import Recipe
 
 LOCK_VERSION = 1
 FILE_NAME = "recipe.lock.yaml"
@@ -29,7 +30,7 @@ class Resolved:
     base: Mapping[str, str | None]
     """reference, revision (commit or null), digest."""
     data: Mapping[str, Mapping[str, str]]
-    """Split -> file and sha256."""
+    """What is read (a split, a source, an evaluation set) -> its files' names and sha256."""
     template: str
     """sha256 of the chat template's source."""
     tokenizer: str
@@ -109,8 +110,11 @@ def _affecting(section: Section, above: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, info in type(section).model_fields.items():
         value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            found += _affecting(value, f"{above}{name}.")  # type: ignore[arg-type]
+        if isinstance(value, Section):
+            found += _affecting(value, f"{above}{name}.")
+        elif isinstance(value, list) and any(isinstance(part, Section) for part in value):
+            for number, part in enumerate(value):
+                found += _affecting(part, f"{above}{name}.{number}.")
         elif affects_result(info.json_schema_extra):
             found.append((f"{above}{name}", value))
     return found
@@ -127,6 +131,10 @@ def _portable(section: Section, dumped: dict[str, Any], folder: Path) -> dict[st
         value = getattr(section, name)
         if isinstance(value, Section):
             _portable(value, dumped[name], folder)
+        elif isinstance(value, list):
+            for number, part in enumerate(value):
+                if isinstance(part, Section):
+                    _portable(part, dumped[name][number], folder)
         elif loader.is_path_field(info) and isinstance(value, str) and loader.is_path(name, value):
             # A recipe made in Python may hold a path relative to the working folder.
             dumped[name] = _relative(Path(value).expanduser().resolve(), folder.resolve())

@@ -5,31 +5,12 @@ in ``Recipe`` is the order in which the parts run. A string below a field is its
 ``medtune schema`` prints it, and editors show it.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-NO_EFFECT: dict[str, Any] = {"affects_result": False}
-"""Marks a field that cannot change the weights or the scores; only the others count as drift."""
-
-PATH: dict[str, Any] = {"path": True, "affects_result": False}
-"""Marks a field that names a file or folder. What lies there is pinned by digest in the lock."""
-
-
-class Section(BaseModel):
-    """A part of a recipe: a misspelt key is an error, and a value never changes."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
+from medtune.recipe.data import Data
+from medtune.recipe.section import NO_EFFECT, PATH, Fraction, Positive, Section, Seed
 
 
 class Base(Section):
@@ -48,34 +29,6 @@ class Base(Section):
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """auto takes flash_attention_2 on a GPU that has it installed, and sdpa elsewhere. Packed
     training attends each example alone: with flash_attention_2, or else in medtune's own way."""
-
-
-class Data(Section):
-    """The examples to learn from, to choose the best step by, and to be scored on."""
-
-    task: Literal["medqa", "medqa_5opt", "medmcqa", "pubmedqa", "mcq", "chat"]
-    """What a row means. mcq: multiple choice in MedQA's schema. chat: rows with `messages`."""
-    path: str | None = Field(default=None, json_schema_extra=PATH)
-    """Folder with the task's files (or one .jsonl file of training rows). Without it they are
-    looked for in $MEDTUNE_DATA/qa/<task> and then on the hub."""
-    validation_fraction: Fraction = 0.1
-    """Share of the training groups held out for choosing the best step, where the data has no
-    validation file. 0: no validation, and the last step is exported."""
-    test_fraction: Fraction = 0.0
-    """Share of the training groups held out for the scores, where the data has no test file."""
-    template: Literal["tokenizer", "chatml", "plain"] = "tokenizer"
-    """tokenizer: the base's own chat template. chatml, plain: medtune's, for bases without one."""
-    max_tokens: Annotated[int, Field(ge=16)] = 2048
-    """Longest example in tokens, answer and stop token included."""
-    on_overlength: Literal["error", "drop", "truncate_prompt"] = "error"
-    """What happens to a longer one. truncate_prompt cuts the last user turn; an answer is never
-    cut. data.json counts and names what was dropped or cut."""
-
-    @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> Self:
-        if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError("validation_fraction and test_fraction leave no row to train on")
-        return self
 
 
 class Adapter(Section):
@@ -189,6 +142,13 @@ class Evaluate(Section):
     few_shot: Annotated[int, Field(ge=0)] = 0
     """Training examples put before each question for one more arm of the base, so that a gain
     that is only format shows. 0: no such arm."""
+    metric: Literal["auto", "answer_nll", "rouge_l"] = "auto"
+    """For answers in free text. answer_nll: negative log-likelihood of the reference, per token.
+    rouge_l: the model writes an answer (greedily), which is compared with the reference. auto:
+    rouge_l for note writing (mts_dialog, aci_bench), else answer_nll. Rows with options are always
+    scored by accuracy."""
+    max_new_tokens: Positive = 512
+    """Longest answer that is written for rouge_l; longer ones are cut and counted."""
     limit: Positive | None = None
     """Score the first rows only; the result is then marked incomplete."""
     batch_size: Positive = 16

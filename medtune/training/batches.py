@@ -79,21 +79,37 @@ def share(examples: Sequence[Encoded], rank: int, world_size: int) -> list[Encod
     return own
 
 
-def batches(examples: Sequence[Encoded], passes: Passes, device: torch.device) -> Iterator[Batch]:
-    """Cut examples into forward passes of at most ``passes.tokens``."""
+def cut(examples: Sequence[Encoded], passes: Passes) -> Iterator[list[Encoded]]:
+    """Cut examples into groups of which each is one forward pass of ``passes.tokens`` at most."""
     if passes.packing:
         for pack in best_fit([len(example) for example in examples], passes.tokens):
-            yield collate_packed([examples[number] for number in pack], device)
+            yield [examples[number] for number in pack]
         return
     group: list[Encoded] = []
     # Longest first: the first of a group says how wide it is, and little is padded.
     for example in sorted(examples, key=len, reverse=True):
         if group and len(group[0]) * (len(group) + 1) > passes.tokens:
-            yield collate_padded(group, passes.pad_id, device)
+            yield group
             group = []
         group.append(example)
     if group:
-        yield collate_padded(group, passes.pad_id, device)
+        yield group
+
+
+def pass_tokens(group: Sequence[Encoded], passes: Passes) -> int:
+    """Positions that the forward pass over a group has, padding included."""
+    if passes.packing:
+        return sum(map(len, group))
+    return len(group) * max(map(len, group))
+
+
+def batches(examples: Sequence[Encoded], passes: Passes, device: torch.device) -> Iterator[Batch]:
+    """Cut examples into forward passes of at most ``passes.tokens``."""
+    for group in cut(examples, passes):
+        if passes.packing:
+            yield collate_packed(group, device)
+        else:
+            yield collate_padded(group, passes.pad_id, device)
 
 
 def collate_packed(examples: Sequence[Encoded], device: torch.device) -> Batch:

@@ -153,7 +153,8 @@ def is_distributed() -> bool:
 
 def process_rank() -> int:
     """Number of this process among those that were started together."""
-    return int(os.environ.get("RANK", "0"))
+    # A stray RANK without a world must not keep a single process from writing its run.
+    return int(os.environ["RANK"]) if is_distributed() else 0
 
 
 @contextmanager

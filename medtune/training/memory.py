@@ -24,7 +24,7 @@ from medtune.errors import BaseError
 from medtune.models import FrozenBase, LocatedBase, attach
 from medtune.models.loading import DTYPES
 from medtune.recipe import Recipe
-from medtune.training.batches import Batch, Passes, batches, rows_of_step
+from medtune.training.batches import Batch, Passes, batches, cut, pass_tokens, rows_of_step
 from medtune.training.loss import MAX_LOGITS, supervised_loss_sum
 from medtune.training.optimizers import state_bytes
 from medtune.training.selftest import pass_attention
@@ -268,14 +268,12 @@ def _largest_pass(
     examples: Sequence[Encoded], batch_size: int, passes: Passes, seed: int, num_steps: int
 ) -> list[Encoded]:
     """The examples of the largest pass among the run's first steps."""
-    by_id = {example.id: example for example in examples}
     size, largest = 0, list(examples[:1])
     for step in range(1, num_steps + 1):
-        chosen = rows_of_step(len(examples), batch_size, step, seed)
-        for batch in batches([examples[i] for i in chosen], passes, torch.device("cpu")):
-            if batch.input_ids_BT.numel() > size:
-                size = batch.input_ids_BT.numel()
-                largest = [by_id[name] for name in batch.ids]
+        rows = rows_of_step(len(examples), batch_size, step, seed)
+        for group in cut([examples[row] for row in rows], passes):
+            if (tokens := pass_tokens(group, passes)) > size:
+                size, largest = tokens, group
     return largest
 
 

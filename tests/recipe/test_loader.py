@@ -73,7 +73,8 @@ def test_a_misspelt_key_is_refused_with_line_column_and_suggestion():
 def test_an_unknown_key_is_refused_with_every_key_that_is_allowed_there():
     found = fault(MINIMAL + "evaluate: {zzz: 1}\n")
     assert found == (
-        "a.yaml:8:12 evaluate.zzz: unknown key. Allowed here: few_shot, limit, batch_size"
+        "a.yaml:8:12 evaluate.zzz: unknown key. Allowed here: few_shot, metric, max_new_tokens, "
+        "limit, batch_size"
     )
 
 
@@ -124,7 +125,7 @@ def test_the_tenth_line_comes_after_the_ninth():
         ("train.max_steps", "[]", "valid integer, found []"),
         ("seed", "-1", "greater than or equal to 0, found -1"),
         ("seed", "4294967296", "less than 4294967296, found 4294967296"),
-        ("data.task", "medq", "'pubmedqa', 'mcq' or 'chat', found 'medq'"),
+        ("data.task", "medq", "'aci_bench', 'mcq' or 'chat', found 'medq'"),
         ("data.max_tokens", "15", "greater than or equal to 16, found 15"),
         ("data.validation_fraction", "1.0", "less than 1, found 1.0"),
         ("base.model", "null", "valid string, found None"),
