@@ -1,6 +1,6 @@
 """What the stages hand on to each other: frozen values, written to disk as they are in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -60,11 +60,14 @@ class SplitFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRows:
-    """The rows of a task, read and checked, before any template or tokenizer."""
+    """The rows of a task, before any template or tokenizer."""
 
     task: str
-    splits: Mapping[Split, Sequence[Example]]
+    splits: Mapping[Split, Iterable[Example]]
+    """Can be gone through again and again."""
     files: Mapping[Split, SplitFile]
+    notes: tuple[str, ...] = ()
+    """What was found out about the rows and why, such as their layout: to be told to the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from medtune.recipe import Rows
 from medtune.records import Example, Split
 from medtune.tasks.chat import read_chat
 from medtune.tasks.multiple_choice import medqa_reader, read_medmcqa
 from medtune.tasks.pubmedqa import read_pubmedqa
-from medtune.tasks.rows import Row, json_lines, json_object_of_rows
+from medtune.tasks.rows import Row
+
+Reader = Callable[[Iterable[Row]], Iterator[Example]]
+"""Rows of one split in, examples out, one by one; what is bad is a DataError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +30,23 @@ class Task:
 
     name: str
     folder: str
-    """Folder below $MEDTUNE_DATA/qa."""
+    """Folder below $MEDTUNE_DATA."""
     files: Mapping[Split, tuple[str, ...]]
-    """File names of each split; the first that exists is taken."""
-    read_file: Callable[[Path], Iterator[Row]] = json_lines
-    read_rows: Callable[[Iterable[Row]], Iterator[Example]]
+    """File names or globs of each split; the first of which there is a file is taken."""
+    make_reader: Callable[[Rows], Reader]
+    """The reader for what the recipe says about the rows."""
+    header: tuple[str, ...] | None = None
+    """Names of the columns, where the published CSV has no line that names them."""
+    is_keyed: bool = False
+    """Whether a .json file is one object: identifier -> record."""
     num_test_options: int | None = None
     """Options that every test row must have; training rows may have others."""
     official_rows: Mapping[Split, int] = field(default_factory=dict)
     hub: HubSource | None = None
+
+
+def _always(reader: Reader) -> Callable[[Rows], Reader]:
+    return lambda rows: reader
 
 
 _OWN_FILES: Mapping[Split, tuple[str, ...]] = {
@@ -49,7 +60,7 @@ TASKS: Mapping[str, Task] = {
     for task in (
         Task(
             name="medqa",
-            folder="medqa",
+            folder="qa/medqa",
             files={
                 "train": (
                     "phrases_no_exclude_train.jsonl",
@@ -59,7 +70,7 @@ TASKS: Mapping[str, Task] = {
                 "validation": ("phrases_no_exclude_dev.jsonl", "dev.jsonl"),
                 "test": ("phrases_no_exclude_test.jsonl", "test.jsonl", "test_a.jsonl"),
             },
-            read_rows=medqa_reader({4}),
+            make_reader=_always(medqa_reader({4})),
             num_test_options=4,
             # Jin et al. 2020, arXiv:2009.13081, table 1 (US).
             official_rows={"train": 10_178, "validation": 1_272, "test": 1_273},
@@ -70,26 +81,26 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             name="medqa_5opt",
-            folder="medqa",
+            folder="qa/medqa",
             files={
                 "train": ("train.jsonl", "train_from_official_dev.jsonl"),
                 "validation": ("dev.jsonl",),
                 "test": ("test.jsonl", "test_a_5opt.jsonl"),
             },
-            read_rows=medqa_reader({4, 5}),
+            make_reader=_always(medqa_reader({4, 5})),
             num_test_options=5,
             official_rows={"train": 10_178, "validation": 1_272, "test": 1_273},
         ),
         Task(
             name="medmcqa",
-            folder="medmcqa",
+            folder="qa/medmcqa",
             # The published test.json has no answers; the field reports dev.json (4,183 rows).
             files={
                 "train": ("train.json",),
                 "validation": ("dev.json",),
                 "test": ("test.json",),
             },
-            read_rows=read_medmcqa,
+            make_reader=_always(read_medmcqa),
             # Pal et al. 2022, arXiv:2203.14371, table 2; "test" is its dev set, see above.
             official_rows={"train": 182_822, "test": 4_183},
             hub=HubSource(
@@ -99,14 +110,14 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             name="pubmedqa",
-            folder="pubmedqa",
+            folder="qa/pubmedqa",
             files={
                 "train": ("pqal_fold0/train_set.json", "train_set.json", "train.json"),
                 "validation": ("pqal_fold0/dev_set.json", "dev_set.json", "dev.json"),
                 "test": ("test_set.json", "test.json", "test_a.json"),
             },
-            read_file=json_object_of_rows,
-            read_rows=read_pubmedqa,
+            is_keyed=True,
+            make_reader=_always(read_pubmedqa),
             # Jin et al. 2019, arXiv:1909.06146, section 3: fold 0 of PQA-L.
             official_rows={"train": 450, "validation": 50, "test": 500},
             hub=HubSource(
@@ -115,7 +126,9 @@ TASKS: Mapping[str, Task] = {
                 splits={"train": "train"},
             ),
         ),
-        Task(name="mcq", folder="mcq", files=_OWN_FILES, read_rows=medqa_reader(None)),
-        Task(name="chat", folder="chat", files=_OWN_FILES, read_rows=read_chat),
+        Task(
+            name="mcq", folder="qa/mcq", files=_OWN_FILES, make_reader=_always(medqa_reader(None))
+        ),
+        Task(name="chat", folder="qa/chat", files=_OWN_FILES, make_reader=_always(read_chat)),
     )
 }

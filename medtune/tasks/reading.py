@@ -11,7 +11,7 @@ from medtune.recipe import Data
 from medtune.recipe.document import DATA_VARIABLE
 from medtune.records import Example, Split, SplitFile, TaskRows
 from medtune.tasks.catalogue import TASKS, HubSource, Task
-from medtune.tasks.rows import Row, json_lines
+from medtune.tasks.rows import Row, json_lines, json_object_of_rows
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -76,7 +76,7 @@ def read_hub(task: Task, hub: HubSource) -> TaskRows:
             Row(row, f"{name} row {number}", f"{split}-{number}")
             for number, row in enumerate(rows, 1)
         )
-        splits[split] = list(task.read_rows(numbered))
+        splits[split] = list(task.make_reader(Data(task=task.name))(numbered))
         files[split] = SplitFile(
             file=name,
             sha256=sha256_value(rows),
@@ -90,7 +90,11 @@ def _from_files(task: Task, paths: dict[Split, Path]) -> TaskRows:
     splits: dict[Split, list[Example]] = {}
     files: dict[Split, SplitFile] = {}
     for split, path in paths.items():
-        splits[split] = list(task.read_rows(task.read_file(path)))
+        splits[split] = list(
+            task.make_reader(Data(task=task.name))(
+                (json_object_of_rows if task.is_keyed else json_lines)(path)
+            )
+        )
         if not splits[split]:
             raise DataError(f"{path} holds no row")
         files[split] = SplitFile(
@@ -124,7 +128,7 @@ def _checked(task: Task, rows: TaskRows) -> TaskRows:
 
 def _default_folders(task: Task) -> list[Path]:
     root = os.environ.get(DATA_VARIABLE)
-    return [Path(root) / "qa" / task.folder] if root else []
+    return [Path(root) / task.folder] if root else []
 
 
 def _has_answers(medmcqa_file: Path) -> bool:
