@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -108,6 +108,21 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically and durably."""
     with atomic_writer(path) as file:
         file.write(data)
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone can read, unless it is there: the first writer's stays."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+    try:
+        with os.fdopen(handle, "wb") as file:  # mkstemp makes it private
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(name, path)
+        sync_folder(path.parent)
+    finally:
+        Path(name).unlink()
 
 
 def write_text(path: Path, text: str) -> None:

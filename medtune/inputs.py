@@ -1,19 +1,37 @@
 """All that a run starts from: the base found, the rows read and encoded, the lock written down.
 
-Nothing here loads a weight or writes a file, so that what a recipe gets wrong is said at once.
+Nothing here loads a weight, so that what a recipe gets wrong is said at once.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from medtune import models, provenance, training
-from medtune.data import ChatTemplate, Prepared, choose_pad_id, make_template, prepare
+from medtune.data import (
+    ChatTemplate,
+    Material,
+    Planted,
+    Prepared,
+    Workshop,
+    choose_pad_id,
+    draw_canaries,
+    make_key,
+    make_template,
+    prepare,
+    read_material,
+    scratch_folder,
+    take_canaries,
+)
+from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.errors import RecipeError
 from medtune.evaluation import require_prompts_fit
 from medtune.models import FrozenBase, LocatedBase
+from medtune.models.cache import cache_folder
 from medtune.models.loading import Tokenizer, own_device
 from medtune.recipe import Base, Lock, Recipe, Resolved
 from medtune.records import Progress, Silent
-from medtune.tasks import read_task
+from medtune.runs import PRIVATE_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +59,56 @@ class Inputs:
         return chosen[0] if chosen else self.recipe.seed
 
 
-def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Inputs:
-    """Find the base, read and encode all rows; nothing is written and no weight is loaded.
+def gather(
+    recipe: Recipe,
+    *,
+    run: Path | None = None,
+    offline: bool = False,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Inputs:
+    """Find the base, read and encode all rows; no weight is loaded.
+
+    Args:
+        recipe: What is wanted.
+        run: The run's folder, where private rows and secrets are kept; None: nowhere.
+        offline: Reach for no network.
+        workers: Processes that encode rows beside this one.
+        progress: Where to report.
 
     Raises:
         MedtuneError: The base or a row is not usable.
     """
     progress = progress or Silent()
-    rows = read_task(recipe.data, offline=offline)
+    material = read_material(recipe.data, offline=offline)
+    for note in material.notes:
+        progress.say(note)
     located = models.locate_base(recipe.base, offline=offline, progress=progress)
     tokenizer = models.load_tokenizer(located)
     template = make_template(recipe.data.template, tokenizer)
-    prepared = prepare(rows, recipe.data, template, seed=recipe.seed, progress=progress)
+    canaries = _canaries(recipe, run)
+    with _rows_folder(recipe, run) as parent:
+        prepared = prepare(
+            material,
+            recipe.data,
+            template,
+            seed=recipe.seed,
+            workshop=Workshop(
+                key=make_key(
+                    recipe.name,
+                    material,
+                    recipe.data,
+                    template=template.digest,
+                    tokenizer=located.tokenizer_digest,
+                    seed=recipe.seed,
+                ),
+                parent=parent,
+                workers=workers,
+                is_one_of_several=training.is_distributed(),
+            ),
+            canaries=canaries,
+            progress=progress,
+        )
     _require_context(prepared, located)
     if recipe.train.patience and not prepared.splits["validation"].encoded:
         raise RecipeError(
@@ -71,21 +127,14 @@ def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None =
                 "revision": located.revision,
                 "digest": located.digest,
             },
-            data={
-                split: {"file": file.file, "sha256": file.sha256}
-                for split, file in rows.files.items()
-            },
+            data=_data_digests(material, canaries),
             template=template.digest,
             tokenizer=located.tokenizer_digest,
             packages=provenance.packages(),
         ),
     )
-    for split, ids in prepared.prompts_also_in_train().items():
-        if ids:
-            progress.say(
-                f"{len(ids)} {split} rows have a prompt that is also in training (data.json "
-                "names them): scores on them show memory"
-            )
+    for line in prepared.warnings():
+        progress.say(line)
     return Inputs(
         recipe=recipe,
         located=located,
@@ -95,6 +144,26 @@ def gather(recipe: Recipe, *, offline: bool = False, progress: Progress | None =
         prepared=prepared,
         lock=lock,
     )
+
+
+def _canaries(recipe: Recipe, run: Path | None) -> Planted | None:
+    if recipe.data.canaries is None:
+        return None
+    if run is None:
+        return draw_canaries(recipe.data.canaries)
+    return take_canaries(recipe.data.canaries, run / CANARIES)
+
+
+def _rows_folder(recipe: Recipe, run: Path | None) -> AbstractContextManager[Path]:
+    """Where prepared rows are kept: in the cache, or, of patients, inside the run alone."""
+    if not recipe.data.private:
+        return nullcontext(cache_folder() / "prepared")
+    return scratch_folder() if run is None else nullcontext(run / PRIVATE_ROWS)
+
+
+def _data_digests(material: Material, canaries: Planted | None) -> dict[str, dict[str, str]]:
+    secrets = {"canaries": {"file": CANARIES, "sha256": canaries.digest}} if canaries else {}
+    return material.digests() | secrets
 
 
 def load_base(

@@ -94,7 +94,7 @@ def train(
         recipe = load_recipe(recipe, overrides)
     progress = (progress if training.process_rank() == 0 else None) or Silent()
     with _take(recipe.name, Path(out) if out else None, resume=resume) as run:
-        inputs = gather(recipe, offline=offline, progress=progress)
+        inputs = gather(recipe, run=run, offline=offline, progress=progress)
         if resume and (run / locks.FILE_NAME).is_file():
             recorded = locks.read(run / locks.FILE_NAME)
         if recorded and not allow_drift:

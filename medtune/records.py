@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 Role = Literal["system", "user", "assistant"]
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,9 @@ class Example:
     """The answers to choose among, as the model would write them; empty for free text."""
     answer: str = ""
     """The right option; the last assistant turn where there are no options."""
+    text: str = ""
+    """What is the row's own in its prompt (the case, the question with its options), without the
+    instructions that all rows of the task share; empty: all of the prompt."""
     group: str
     """Patient, document or scenario: rows of one group never stand on two sides of a split."""
     source: str
@@ -39,6 +43,12 @@ class Example:
     def prompt(self) -> tuple[Message, ...]:
         """All messages before the last assistant turn."""
         return self.messages[:-1]
+
+    @property
+    def own_text(self) -> str:
+        """By which rows are compared: what is asked, without the answers to be learned."""
+        asked = (m.content for m in self.messages if not m.supervised and m.role != "system")
+        return self.text or "\n".join(asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medtune.digests import remove_partials
+from medtune.digests import remove_folder, remove_partials
 from medtune.errors import RunExistsError
 
 DEFAULT_PARENT = Path("runs")
 FINISHED = "provenance.json"
 """Written last: a run directory that has it is finished."""
+PRIVATE_ROWS = "data"
+"""Folder of prepared rows of patients inside a run."""
+BEFORE_THE_RUN = frozenset({".lock", PRIVATE_ROWS, "canaries.json"})
+"""What may lie in a run's folder before the run takes its name: rows that `medtune data preprocess`
+prepared, and secrets that were drawn for it."""
 FINISHED_SEEDS = "seeds.json"
 """Written last in the folder of a recipe's runs with several seeds."""
 
@@ -33,7 +38,7 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
         RunExistsError: The name is taken, there is nothing to resume, or another process is at it.
     """
     run = run_folder(name, parent)
-    existed = run.exists()
+    existed = run.exists() and (not run.is_dir() or _has_begun(run))
     if existed and not run.is_dir():
         raise RunExistsError(f"{run} is a file, not a run; give another name or folder")
     if resume and not existed:
@@ -55,11 +60,26 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
             yield run
         finally:
             # A run that failed before it wrote anything (a bad row, no base) takes no name.
-            has_begun = any(path != lock_file for path in run.iterdir())
+            has_begun = _has_begun(run)
             if is_finished(run) or not has_begun:
                 lock_file.unlink()
             if not has_begun:
-                run.rmdir()
+                _forget(run)
+
+
+def _has_begun(run: Path) -> bool:
+    return any(path.name not in BEFORE_THE_RUN for path in run.iterdir())
+
+
+def _forget(run: Path) -> None:
+    """Leave nothing of a run that did not begin, but rows that were prepared to their end."""
+    rows = run / PRIVATE_ROWS
+    if any(rows.glob("*/manifest.json")):
+        return
+    if rows.exists():
+        remove_folder(rows)
+    (run / "canaries.json").unlink(missing_ok=True)
+    run.rmdir()
 
 
 def _refuse_taken(run: Path, *, existed: bool, resume: bool) -> None:

@@ -1,30 +1,51 @@
 """Rows in, encoded examples out, with an account of every row that was kept, cut or dropped."""
 
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medtune.data.encoding import Encoded, Encoder, shorten_prompt
-from medtune.data.split import hold_out
+from medtune.data.build import MAX_ROWS_BESIDE_OTHERS, Job, alone_in, build
+from medtune.data.cache import Key, finish, open_prepared, why_not
+from medtune.data.canaries import FILE_NAME as CANARIES
+from medtune.data.canaries import Planted
+from medtune.data.encoding import Encoded, Encoder
+from medtune.data.material import SALT_FILE, Material, Names
+from medtune.data.plan import Plan, make_plan
+from medtune.data.report import record
+from medtune.data.split import Rows
+from medtune.data.store import Joined, Store, Stored
 from medtune.data.template import ChatTemplate
 from medtune.errors import DataError
+from medtune.overlap import NgramIndex
 from medtune.recipe import Data
-from medtune.records import Example, Progress, Silent, Split, SplitFile, TaskRows
+from medtune.records import Example, Progress, Silent, Split, SplitFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedSplit:
-    """The usable examples of one split."""
+    """The usable examples of one split: a row of the disk is read when it is asked for."""
 
-    examples: tuple[Example, ...]
-    encoded: tuple[Encoded, ...]
-    dropped: tuple[str, ...]
+    examples: Sequence[Example]
+    encoded: Sequence[Encoded]
+    num_own: int
+    """Examples of the recipe's own task, which come first; behind them those of sources, perhaps
+    several times, and canaries."""
+    num_read: int
+    """Rows of the own task that were read, before any was left out."""
+    dropped: tuple[str, ...] = ()
     """Ids of rows longer than max_tokens that were left out."""
-    truncated: tuple[str, ...]
+    truncated: tuple[str, ...] = ()
     """Ids of rows whose prompt was cut."""
+    leaked: tuple[str, ...] = ()
+    """Ids of rows that were left out because a split above knows their group or prompt."""
+    contaminated: tuple[str, ...] = ()
+    """Ids of training rows that were left out because they hold evaluation items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,160 +58,258 @@ class Prepared:
     held_out: tuple[Split, ...]
     """Splits that were taken out of the training file by the hash of the group."""
     encoder: Encoder
+    record: dict[str, Any]
+    """What ``data.json`` says of what was read and what became of it."""
+    text_files: tuple[str, ...] = ()
+    """Where rows lie as text, below the run; only of private data."""
+
+    def warnings(self) -> list[str]:
+        """What a user should know before training on this."""
+        lines = []
+        for split, part in self.splits.items():
+            if part.leaked:
+                lines.append(
+                    f"{len(part.leaked)} {split} rows are left out: their group or prompt stands "
+                    "on another side of the split (data.leaks; data.json names them)"
+                )
+            if part.contaminated:
+                lines.append(
+                    f"{len(part.contaminated)} {split} rows are left out: they hold evaluation "
+                    "items (data.decontaminate; data.json has both texts)"
+                )
+        kept = sum(map(len, (self.record["leaks"][split] for split in ("train", "validation"))))
+        if kept and self.record["leaks"]["action"] == "keep":
+            lines.append(
+                f"{kept} rows whose group or prompt stands on another side of the split are kept "
+                "(data.leaks: keep): scores show memory"
+            )
+        return lines
 
     def account(self) -> dict[str, Any]:
         """What ``data.json`` says: files, counts, lengths, and ids of dropped and cut rows."""
-        return {
-            "task": self.task,
-            "template": {
-                "name": self.encoder.template.name,
-                "sha256": self.encoder.template.digest,
-                "stop_token": self.encoder.template.stop_token,
-            },
+        return self.record | {
             "files": {
-                split: asdict(file) | {"is_official": file.is_official}
+                split: asdict(file)
+                | {
+                    "num_rows": self.splits[split].num_read,
+                    "is_official": file.is_official(self.splits[split].num_read),
+                }
                 for split, file in self.files.items()
             },
             "held_out_by_group": list(self.held_out),
             "splits": {split: _account(part) for split, part in self.splits.items()},
-            "prompts_also_in_train": self.prompts_also_in_train(),
+            "files_with_text": list(self.text_files),
         }
 
-    def prompts_also_in_train(self) -> dict[str, list[str]]:
-        """Ids of validation and test rows whose prompt stands word for word in training."""
-        seen = {example.prompt for example in self.splits["train"].examples}
-        return {
-            split: [example.id for example in part.examples if example.prompt in seen]
-            for split, part in self.splits.items()
-            if split != "train"
-        }
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where and how rows are prepared."""
+
+    key: Key
+    parent: Path
+    """Folder of prepared rows."""
+    workers: int = 0
+    """Processes beside this one."""
+    is_one_of_several: bool = False
+    """Whether other processes of the same run prepare them too."""
 
 
 def prepare(
-    rows: TaskRows,
+    material: Material,
     data: Data,
     template: ChatTemplate,
     *,
     seed: int,
+    workshop: Workshop | None = None,
+    canaries: Planted | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Hold out, encode and check every row.
+    """Encode and check every row, hold out, and leave out what leaks.
+
+    Args:
+        material: The rows.
+        data: The recipe's section.
+        template: How a conversation is written.
+        seed: The recipe's: of held-out splits and of what is drawn from sources.
+        workshop: Where prepared rows are kept; None: nowhere once this process ends.
+        canaries: Secrets to plant.
+        progress: Where to report.
 
     Raises:
-        DataError: A row is longer than ``max_tokens`` under ``on_overlength: error``, no training
-            row is left, or a held-out split came out empty.
+        DataError: A row is bad, or longer than ``max_tokens`` under ``on_overlength: error``, or
+            two have one id; no training row is left, or a held-out split came out empty; or rows
+            leak and the recipe says ``error``.
         TemplateError: The mask of a row could not be proven right.
     """
     progress = progress or Silent()
-    sides, held_out = _sides(rows, data, seed)
+    with scratch_folder() if workshop is None else nullcontext(workshop.parent) as parent:
+        # Files stay readable though a scratch folder goes: they are mapped.
+        store = _store(material, data, template, seed, parent, workshop, progress)
+    plan = make_plan(store, material, data, seed)
     encoder = Encoder(template)
-    progress.start("encoding", sum(map(len, sides.values())), "rows")
-    try:
-        splits = {
-            split: _fit(examples, data, encoder, progress) for split, examples in sides.items()
-        }
-    finally:
-        progress.finish()
-    for split in ("train", *held_out):
-        if not splits[split].encoded:
-            raise DataError(
-                f"no {split} row is left of {len(sides[split])}: {data.on_overlength} on rows over "
-                f"{data.max_tokens} tokens, and held-out shares by group; see data.max_tokens, "
-                "data.validation_fraction and data.test_fraction"
-            )
-    return Prepared(
-        task=rows.task,
-        splits=splits,
-        files=dict(rows.files),
-        held_out=held_out,
+    prepared = Prepared(
+        task=material.task,
+        splits=_splits(store, plan, encoder, canaries),
+        files={part.split: part.file for part in material.parts if not part.is_source},
+        held_out=plan.held_out,
         encoder=encoder,
+        record=record(store, plan, material, data, template)
+        | {"canaries": canaries.account() if canaries else None},
+        text_files=_text_files(workshop, canaries) if data.private else (),
     )
+    _require_rows(prepared, data)
+    return prepared
 
 
-def _sides(
-    rows: TaskRows, data: Data, seed: int
-) -> tuple[dict[Split, list[Example]], tuple[Split, ...]]:
-    test = 0.0 if "test" in rows.splits else data.test_fraction
-    validation = 0.0 if "validation" in rows.splits else data.validation_fraction
-    sides = hold_out(rows.splits["train"], seed, test, validation)
-    for split, examples in rows.splits.items():
-        if split != "train":
-            sides[split] = list(examples)
-    held_out: list[Split] = []
-    if validation:
-        held_out.append("validation")
-    if test:
-        held_out.append("test")
-    return sides, tuple(held_out)
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for this process alone, gone at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="medtune-") as folder:
+        yield Path(folder)
 
 
-def _fit(
-    examples: Sequence[Example], data: Data, encoder: Encoder, progress: Progress
-) -> PreparedSplit:
-    kept: list[tuple[Example, Encoded]] = []
-    dropped: list[str] = []
-    truncated: list[str] = []
-    for example in examples:
-        encoded = encoder.example(example)
-        if len(encoded) <= data.max_tokens:
-            kept.append((example, encoded))
-        elif data.on_overlength == "error":
-            raise DataError(
-                f"{example.where}: {len(encoded)} tokens, over data.max_tokens "
-                f"{data.max_tokens}; raise it, or set data.on_overlength to drop or "
-                "truncate_prompt"
-            )
-        elif data.on_overlength == "truncate_prompt":
-            kept.append(_truncate(example, data.max_tokens, encoder))
-            truncated.append(example.id)
-        else:
-            dropped.append(example.id)
-        progress.advance(1)
-    return PreparedSplit(
-        examples=tuple(example for example, _ in kept),
-        encoded=tuple(encoded for _, encoded in kept),
-        dropped=tuple(dropped),
-        truncated=tuple(truncated),
-    )
-
-
-def _truncate(example: Example, max_tokens: int, encoder: Encoder) -> tuple[Example, Encoded]:
-    """Cut as few characters as bring the row under the limit; never one of an answer."""
-    best: tuple[Example, Encoded] | None = None
-    low, high = 1, max(len(m.content) for m in example.messages if m.role == "user")
-    while low <= high:
-        middle = (low + high) // 2
-        shorter = shorten_prompt(example, middle)
-        encoded = encoder.example(shorter) if shorter else None
-        if shorter is None:
-            high = middle - 1
-        elif encoded is not None and len(encoded) <= max_tokens:
-            best = (shorter, encoded)
-            high = middle - 1
-        else:
-            low = middle + 1
-    if best is None:
-        raise DataError(
-            f"{example.where}: does not fit data.max_tokens {max_tokens} even without its last "
-            "user turn; an answer is never cut. Raise data.max_tokens or drop the row"
+def _store(
+    material: Material,
+    data: Data,
+    template: ChatTemplate,
+    seed: int,
+    parent: Path,
+    workshop: Workshop | None,
+    progress: Progress,
+) -> Store:
+    """The prepared rows: found as they are, or made."""
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own = parent if workshop is None else workshop.key.folder(parent)
+    with alone_in(own):
+        if workshop is not None:
+            if (found := open_prepared(own)) is not None:
+                progress.say(f"rows prepared before are used: {own.name[:12]}")
+                return found
+            progress.say(f"preparing the rows: {why_not(parent, workshop.key)}")
+        job = Job(
+            template=template,
+            data=data,
+            seed=seed,
+            index=_index(material, data),
+            compared=frozenset(n for n, p in enumerate(material.parts) if p.split == "train"),
         )
-    return best
+        several = workshop is not None and workshop.is_one_of_several
+        build(
+            own,
+            _numbered(material, Names(parent if data.private else None)),
+            job,
+            workers=workshop.workers if workshop else 0,
+            max_rows=MAX_ROWS_BESIDE_OTHERS if several else None,
+            progress=progress,
+        )
+        return finish(own, workshop.key) if workshop else Store(own)
+
+
+def _numbered(material: Material, names: Names) -> Iterator[tuple[int, Example]]:
+    for number, part in enumerate(material.parts):
+        for example in part:
+            yield number, names.hide(_of_source(example, part.name) if part.is_source else example)
+
+
+def _of_source(example: Example, name: str) -> Example:
+    """The example under a name of its own: rows of two data sets may be called the same by chance.
+
+    A group that the row itself names stays: a patient may well be in two data sets.
+    """
+    identifier = f"{name}/{example.id}"
+    group = identifier if example.group == example.id else example.group
+    return replace(example, id=identifier, group=group)
+
+
+def _index(material: Material, data: Data) -> NgramIndex | None:
+    if data.decontaminate is None:
+        return None
+    index = NgramIndex(data.decontaminate.ngram)
+    for name, part in material.evaluation.items():
+        for example in part:
+            index.add(f"{name}: {example.id}", example.own_text)
+    return index
+
+
+def _splits(
+    store: Store, plan: Plan, encoder: Encoder, canaries: Planted | None
+) -> dict[Split, PreparedSplit]:
+    splits: dict[Split, PreparedSplit] = {}
+    for split, side in plan.sides.items():
+        examples: Sequence[Example] = Stored(store.example, side.used)
+        encoded: Sequence[Encoded] = Stored(store.encoded, side.used)
+        if canaries is not None and split == "train":
+            planted = canaries.examples()
+            examples = Joined(examples, planted)
+            encoded = Joined(encoded, [encoder.example(canary) for canary in planted])
+        splits[split] = PreparedSplit(
+            examples=examples,
+            encoded=encoded,
+            num_own=side.num_own,
+            num_read=len(side.read),
+            dropped=_ids(store, side.dropped),
+            truncated=_ids(store, side.truncated),
+            leaked=_ids(store, side.left_out_as_leaks),
+            contaminated=_ids(store, side.left_out_as_contaminated),
+        )
+    return splits
+
+
+def _ids(store: Store, rows: Rows) -> tuple[str, ...]:
+    return tuple(str(store.text(int(row), "id")) for row in rows)
+
+
+def _require_rows(prepared: Prepared, data: Data) -> None:
+    for split in ("train", *prepared.held_out):
+        part = prepared.splits[split]
+        if not part.num_own:
+            raise DataError(
+                f"no {split} row is left of {part.num_read}: {len(part.dropped)} over "
+                f"data.max_tokens {data.max_tokens}, {len(part.leaked)} left out by data.leaks, "
+                f"{len(part.contaminated)} by data.decontaminate; held-out shares are of groups "
+                "(data.validation_fraction, data.test_fraction)"
+            )
+
+
+def _text_files(workshop: Workshop | None, canaries: Planted | None) -> tuple[str, ...]:
+    """Below the run: prepared rows, what tells rows by their names, and secrets."""
+    if workshop is None:
+        return ()
+    rows = f"{workshop.parent.name}/{workshop.key.folder(workshop.parent).name}/rows-*.arrow"
+    secrets = (CANARIES,) if canaries else ()
+    return (rows, f"{workshop.parent.name}/{SALT_FILE}", *secrets)
 
 
 def _account(part: PreparedSplit) -> dict[str, Any]:
-    lengths = [len(encoded) for encoded in part.encoded]
-    labels = Counter(example.answer for example in part.examples if example.options)
+    labels: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    licences: Counter[str] = Counter()
+    groups: set[str] = set()
+    lengths: list[int] = []
+    supervised = 0
+    for example, encoded in zip(part.examples, part.encoded, strict=True):
+        if example.options:
+            labels[example.answer] += 1
+        sources[example.source] += 1
+        licences[example.licence] += 1
+        groups.add(example.group)
+        lengths.append(len(encoded))
+        supervised += encoded.num_supervised
     return {
-        "kept": len(part.encoded),
+        "read": part.num_read,
+        "kept": len(lengths),
         "dropped": list(part.dropped),
         "truncated": list(part.truncated),
-        "groups": len({example.group for example in part.examples}),
+        "leaked": list(part.leaked),
+        "contaminated": list(part.contaminated),
+        "groups": len(groups),
         "tokens": sum(lengths),
-        "supervised_tokens": sum(encoded.num_supervised for encoded in part.encoded),
+        "supervised_tokens": supervised,
         "length_quantiles": _quantiles(lengths),
         "answers": dict(sorted(labels.items())),
-        "sources": dict(sorted(Counter(example.source for example in part.examples).items())),
-        "licences": dict(sorted(Counter(example.licence for example in part.examples).items())),
+        "sources": dict(sorted(sources.items())),
+        "licences": dict(sorted(licences.items())),
     }
 
 
