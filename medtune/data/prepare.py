@@ -34,6 +34,8 @@ class Prepared:
     task: str
     splits: dict[Split, PreparedSplit]
     files: dict[Split, SplitFile]
+    num_rows: dict[Split, int]
+    """Rows that each file has, before any was held out or dropped."""
     held_out: tuple[Split, ...]
     """Splits that were taken out of the training file by the hash of the group."""
     encoder: Encoder
@@ -48,7 +50,11 @@ class Prepared:
                 "stop_token": self.encoder.template.stop_token,
             },
             "files": {
-                split: asdict(file) | {"is_official": file.is_official}
+                split: asdict(file)
+                | {
+                    "num_rows": self.num_rows[split],
+                    "is_official": file.is_official(self.num_rows[split]),
+                }
                 for split, file in self.files.items()
             },
             "held_out_by_group": list(self.held_out),
@@ -82,7 +88,8 @@ def prepare(
         TemplateError: The mask of a row could not be proven right.
     """
     progress = progress or Silent()
-    sides, held_out = _sides(rows, data, seed)
+    read = {split: list(examples) for split, examples in rows.splits.items()}
+    sides, held_out = _sides(read, data, seed)
     encoder = Encoder(template)
     progress.start("encoding", sum(map(len, sides.values())), "rows")
     try:
@@ -102,20 +109,19 @@ def prepare(
         task=rows.task,
         splits=splits,
         files=dict(rows.files),
+        num_rows={split: len(examples) for split, examples in read.items()},
         held_out=held_out,
         encoder=encoder,
     )
 
 
 def _sides(
-    rows: TaskRows, data: Data, seed: int
+    read: dict[Split, list[Example]], data: Data, seed: int
 ) -> tuple[dict[Split, list[Example]], tuple[Split, ...]]:
-    test = 0.0 if "test" in rows.splits else data.test_fraction
-    validation = 0.0 if "validation" in rows.splits else data.validation_fraction
-    sides = hold_out(rows.splits["train"], seed, test, validation)
-    for split, examples in rows.splits.items():
-        if split != "train":
-            sides[split] = list(examples)
+    test = 0.0 if "test" in read else data.test_fraction
+    validation = 0.0 if "validation" in read else data.validation_fraction
+    sides = hold_out(read["train"], seed, test, validation)
+    sides |= {split: examples for split, examples in read.items() if split != "train"}
     held_out: list[Split] = []
     if validation:
         held_out.append("validation")
