@@ -35,11 +35,16 @@ def sha256_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes, read in 8 MiB pieces."""
-    digest = hashlib.sha256()
+    """Hex sha256 of a file's bytes."""
     with path.open("rb") as file:
-        while piece := file.read(1 << 23):
-            digest.update(piece)
+        return sha256_stream(file)
+
+
+def sha256_stream(file: IO[bytes]) -> str:
+    """Hex sha256 of the bytes that a file still has, read in 8 MiB pieces."""
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 23):
+        digest.update(piece)
     return digest.hexdigest()
 
 

@@ -56,16 +56,15 @@ class SplitFile:
     """Where the rows of one split came from."""
 
     file: str
-    """Name below the task's folder, or hub id with configuration and split."""
+    """Name below the source's folder, or hub id with configuration and split."""
     sha256: str
-    num_rows: int
+    """Of the file's bytes; of several files: of all names and digests; of the hub: of all rows."""
     official_rows: int | None
     """Rows that the published split has; None where nothing is published under the name."""
 
-    @property
-    def is_official(self) -> bool:
-        """Whether the file can be the published split: its size is the published size."""
-        return self.official_rows == self.num_rows
+    def is_official(self, num_rows: int) -> bool:
+        """Whether a file of so many rows can be the published split: it has as many."""
+        return self.official_rows == num_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,9 @@ def score(
         scored.append(summarise(arm, shots, items))
     test_file = prepared.files.get("test")
     is_complete = len(examples) == len(part.examples) and not part.dropped
-    is_official = bool(test_file and test_file.is_official and is_complete)
+    is_official = bool(
+        test_file and test_file.is_official(prepared.num_rows["test"]) and is_complete
+    )
     return ScoreReport(
         task=prepared.task,
         test_set=_describe(prepared, len(examples)),
@@ -209,7 +211,7 @@ def _describe(prepared: Prepared, num_items: int) -> str:
         return f"{num_items} rows held out of {train.file} by group: no published test set"
     if file.official_rows is None:
         return f"{num_items} rows of {file.file}"
-    if file.is_official and num_items == file.num_rows:
+    if file.is_official(prepared.num_rows["test"]) and num_items == prepared.num_rows["test"]:
         return f"all {num_items} rows of {file.file}, the size of the published test set"
     return (
         f"{num_items} rows of {file.file}: NOT the published test set, which has "

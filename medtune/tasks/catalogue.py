@@ -11,7 +11,8 @@ from medtune.tasks.pubmedqa import read_pubmedqa
 from medtune.tasks.rows import Row
 
 Reader = Callable[[Iterable[Row]], Iterator[Example]]
-"""Rows of one split in, examples out, one by one; what is bad is a DataError."""
+"""Rows of one split in, examples out, one by one; what is bad is a DataError. The rows can be gone
+through again and again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

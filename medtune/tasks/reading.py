@@ -1,153 +1,193 @@
-"""Find and read the rows of a recipe's task: its folder, then $MEDTUNE_DATA, then the hub."""
+"""The rows of a recipe's source: its path, else the task's folder in $MEDTUNE_DATA, else the hub.
 
-import os
-from collections.abc import Iterator
+Nothing is kept: every pass over a split opens its files and parses them anew, row by row, so that
+a million rows take no more memory than a few.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import get_args
 
-from medtune.digests import sha256_file, sha256_value
+from medtune.digests import sha256_named
 from medtune.errors import DataError
-from medtune.recipe import Data
+from medtune.recipe import Rows
 from medtune.recipe.document import DATA_VARIABLE
 from medtune.records import Example, Split, SplitFile, TaskRows
-from medtune.tasks.catalogue import TASKS, HubSource, Task
-from medtune.tasks.rows import Row, json_lines, json_object_of_rows
+from medtune.tasks.catalogue import TASKS, Task
+from medtune.tasks.files import DataFile
+from medtune.tasks.finding import Found, default_folder, find, find_published
+from medtune.tasks.hub import PREFIX, HubSplit, open_named, open_published
+from medtune.tasks.rows import Repeatable, Row
 
-SPLITS: tuple[Split, ...] = get_args(Split)
+
+@dataclass(frozen=True, slots=True)
+class _RawSplit:
+    """Rows of one split that no reader has seen yet."""
+
+    rows: Iterable[Row]
+    file: str
+    sha256: str
 
 
-def read_task(data: Data, *, offline: bool = False) -> TaskRows:
-    """Read every split that the recipe's task has.
+def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) -> TaskRows:
+    """Find every split of a source; its examples are read when they are gone through.
+
+    Args:
+        rows: Where the rows are and how they are read; the ``data`` section is one.
+        offline: Whether no other machine may be asked.
+        needs_train: Whether there have to be training rows.
 
     Raises:
-        DataError: There is no training file, a row is bad, or an id is there twice. The message
-            names the first bad row.
+        DataError: There are no rows, or they cannot be told apart. While a split is gone through:
+            a row is bad (the message names the first), or a file has none.
     """
-    task = TASKS[data.task]
-    if data.path and Path(data.path).is_file():
-        return _from_files(task, {"train": Path(data.path)})
-    folders = [Path(data.path)] if data.path else _default_folders(task)
-    for folder in folders:
-        files = find_files(task, folder)
-        if "train" in files:
-            return _from_files(task, files)
-    if data.path is None and task.hub and not offline:
-        return read_hub(task, task.hub)
-    raise DataError(_not_found(task, data, folders, offline=offline))
+    task = TASKS[rows.task]
+    if rows.path and rows.path.startswith(PREFIX):
+        if offline:
+            raise DataError(f"{rows.path}: --offline keeps medtune from asking the hub")
+        splits, notes = open_named(rows.path)
+        if needs_train and "train" not in splits:
+            raise DataError(f"{rows.path}: has no split train")
+        return _assembled(task, rows, _from_hub(splits), notes)
+    found = _find(task, rows, offline=offline)
+    if "train" in found.files or (found.files and not needs_train):
+        return _assembled(task, rows, _from_files(task, found), found.notes)
+    if rows.path is None and task.hub and not offline:
+        return read_hub(task, rows)
+    raise DataError(_not_found(task, rows, offline=offline, needs_train=needs_train))
 
 
-def find_files(task: Task, folder: Path) -> dict[Split, Path]:
-    """The file of each split that lies in the folder; the first name that exists is taken."""
-    found: dict[Split, Path] = {}
-    for split in SPLITS:
-        for name in task.files.get(split, ()):
-            if (folder / name).is_file():
-                found[split] = folder / name
-                break
-    if task.name == "medmcqa" and "test" in found and not _has_answers(found["test"]):
-        # As published: the test rows have no answers, and the field reports the dev rows.
-        del found["test"]
-        if "validation" in found:
-            found["test"] = found.pop("validation")
-    return found
-
-
-def read_hub(task: Task, hub: HubSource) -> TaskRows:
-    """Read a task's rows through ``datasets``; the repository may also be a local folder.
+def read_hub(task: Task, rows: Rows) -> TaskRows:
+    """The hub's copy of a published task.
 
     Raises:
         DataError: The hub cannot be reached or has no such data set.
     """
-    import datasets
+    assert task.hub, "the task has a copy on the hub"
+    try:
+        splits = open_published(task.hub)
+    except DataError as error:
+        raise DataError(f"{error}\nOr give data.path: a folder with {_names(task)}") from None
+    return _assembled(task, rows, _from_hub(splits), ())
 
-    splits: dict[Split, list[Example]] = {}
-    files: dict[Split, SplitFile] = {}
-    datasets.disable_progress_bars()
-    for split, theirs in hub.splits.items():
-        name = f"{hub.repository} ({hub.configuration or 'default'}, {theirs})"
-        try:
-            rows = list(datasets.load_dataset(hub.repository, hub.configuration, split=theirs))
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            raise DataError(
-                f"the hub's {name} could not be read: {error}\n"
-                f"Or give data.path: a folder with {_names(task)}"
-            ) from error
-        numbered = (
-            Row(row, f"{name} row {number}", f"{split}-{number}")
-            for number, row in enumerate(rows, 1)
+
+def _find(task: Task, rows: Rows, *, offline: bool) -> Found:
+    if rows.path:
+        found = find(task, rows.path, offline=offline)
+    elif folder := default_folder(task):
+        found = find_published(task, folder)
+    else:
+        return Found({})
+    return _score_on_answered_rows(found) if task.name == "medmcqa" else found
+
+
+def _score_on_answered_rows(found: Found) -> Found:
+    """MedMCQA as published: the test rows have no answers, and the field reports the dev rows."""
+    if "test" not in found.files:
+        return found
+    first = next(found.files["test"][0].rows(), None)
+    # No key in the published file, -1 in the hub's copy, blank in a table.
+    if first and first.values.get("cop") not in (None, -1, "-1", ""):
+        return found
+    files: dict[Split, tuple[DataFile, ...]] = dict(found.files)
+    del files["test"]
+    if "validation" in files:
+        files["test"] = files.pop("validation")
+    note = "the test rows of MedMCQA have no answers: its validation rows are the test rows"
+    return Found(files, (*found.notes, note))
+
+
+def _from_files(task: Task, found: Found) -> dict[Split, _RawSplit]:
+    return {
+        split: _RawSplit(
+            Repeatable(partial(_rows_of_files, task, files)), _called(files), _digest(files)
         )
-        splits[split] = list(task.make_reader(Data(task=task.name))(numbered))
-        files[split] = SplitFile(
-            file=name,
-            sha256=sha256_value(rows),
-            num_rows=len(rows),
-            official_rows=task.official_rows.get(split),
-        )
-    return _checked(task, TaskRows(task=task.name, splits=splits, files=files))
+        for split, files in found.files.items()
+    }
 
 
-def _from_files(task: Task, paths: dict[Split, Path]) -> TaskRows:
-    splits: dict[Split, list[Example]] = {}
-    files: dict[Split, SplitFile] = {}
-    for split, path in paths.items():
-        splits[split] = list(
-            task.make_reader(Data(task=task.name))(
-                (json_object_of_rows if task.is_keyed else json_lines)(path)
+def _from_hub(splits: dict[Split, HubSplit]) -> dict[Split, _RawSplit]:
+    return {
+        split: _RawSplit(Repeatable(opened.rows), opened.name, opened.sha256())
+        for split, opened in splits.items()
+    }
+
+
+def _rows_of_files(task: Task, files: tuple[DataFile, ...]) -> Iterator[Row]:
+    return chain.from_iterable(
+        _some(file.name, file.rows(header=task.header, is_keyed=task.is_keyed)) for file in files
+    )
+
+
+def _some(name: str, rows: Iterator[Row]) -> Iterator[Row]:
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{name} holds no row")
+    yield first
+    yield from rows
+
+
+def _assembled(
+    task: Task, section: Rows, raw: dict[Split, _RawSplit], notes: tuple[str, ...]
+) -> TaskRows:
+    reader = task.make_reader(section)
+    return TaskRows(
+        task=task.name,
+        splits={
+            split: Repeatable(partial(_examples, task, split, reader, part.rows))
+            for split, part in raw.items()
+        },
+        files={
+            split: SplitFile(
+                file=part.file,
+                sha256=part.sha256,
+                official_rows=task.official_rows.get(split),
             )
-        )
-        if not splits[split]:
-            raise DataError(f"{path} holds no row")
-        files[split] = SplitFile(
-            file=path.name,
-            sha256=sha256_file(path),
-            num_rows=len(splits[split]),
-            official_rows=task.official_rows.get(split),
-        )
-    return _checked(task, TaskRows(task=task.name, splits=splits, files=files))
+            for split, part in raw.items()
+        },
+        notes=notes,
+    )
 
 
-def _checked(task: Task, rows: TaskRows) -> TaskRows:
-    """Refuse test rows of another task, and ids that stand for two rows: results join by id."""
-    for example in rows.splits.get("test", ()):
-        if task.num_test_options not in (None, len(example.options)):
+def _examples(
+    task: Task,
+    split: Split,
+    reader: Callable[[Iterable[Row]], Iterator[Example]],
+    rows: Iterable[Row],
+) -> Iterator[Example]:
+    for example in reader(rows):
+        if split == "test" and task.num_test_options not in (None, len(example.options)):
             raise DataError(
                 f"{example.where}: found {len(example.options)} options; expected "
                 f"{task.num_test_options}, which task {task.name} is scored on"
             )
-    seen: dict[str, str] = {}
-    for examples in rows.splits.values():
-        for example in examples:
-            if example.id in seen:
-                raise DataError(
-                    f"{example.where}: the id of this row is also that of {seen[example.id]}; "
-                    "give each row its own id"
-                )
-            seen[example.id] = example.where
-    return rows
+        yield example
 
 
-def _default_folders(task: Task) -> list[Path]:
-    root = os.environ.get(DATA_VARIABLE)
-    return [Path(root) / task.folder] if root else []
+def _called(files: tuple[DataFile, ...]) -> str:
+    more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+    return f"{files[0].name}{more}"
 
 
-def _has_answers(medmcqa_file: Path) -> bool:
-    first: Iterator[Row] = json_lines(medmcqa_file)
-    row = next(first, None)
-    return row is not None and "cop" in row.values
+def _digest(files: tuple[DataFile, ...]) -> str:
+    """The sha256 of the one file, or the digest of all names and files."""
+    digests = {file.name: file.sha256() for file in files}
+    return sha256_named(digests) if len(files) > 1 else digests[files[0].name]
 
 
 def _names(task: Task) -> str:
     return "; ".join(f"{split}: {' or '.join(names)}" for split, names in task.files.items())
 
 
-def _not_found(task: Task, data: Data, folders: list[Path], *, offline: bool) -> str:
-    looked = ", ".join(str(folder) for folder in folders) or f"${DATA_VARIABLE} (not set)"
-    message = f"no training rows for task {task.name}: looked in {looked} for {_names(task)}."
-    if data.path and not Path(data.path).exists():
-        return f"{message} There is no {data.path}."
-    if data.path is None and task.hub is None:
+def _not_found(task: Task, rows: Rows, *, offline: bool, needs_train: bool) -> str:
+    looked = rows.path or str(default_folder(task) or f"${DATA_VARIABLE} (not set)")
+    wanted = "training rows" if needs_train else "rows"
+    message = f"no {wanted} for task {task.name}: looked in {looked} for {_names(task)}."
+    if rows.path:
+        is_there = "://" in rows.path or Path(rows.path).exists()
+        return message if is_there else f"{message} There is no {rows.path}."
+    if task.hub is None:
         return f"{message} Set data.path; the hub has no copy in a format that can be read."
-    if offline and task.hub:
-        return f"{message} --offline keeps medtune from asking the hub: set data.path."
-    return message
+    return f"{message} --offline keeps medtune from asking the hub: set data.path."

@@ -4,13 +4,39 @@ The first bad row is an error that says file, line, what was found and what was 
 keys, types and lengths, never values: a row may be a patient's.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+import codecs
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from medtune.errors import DataError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable(Iterable[T], Generic[T]):
+    """What can be gone through again and again, and never stands in memory as a whole."""
+
+    start: Callable[[], Iterator[T]]
+    """Begins anew: files are opened and parsed once more."""
+
+    def __iter__(self) -> Iterator[T]:
+        return self.start()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How rows of one file are called."""
+
+    name: str
+    """The file's name below the folder of its source, for ``Row.where``; never a machine's path."""
+    stem: str
+    """What ids of its rows begin with."""
+
+    def row(self, values: Mapping[str, Any], line: int) -> "Row":
+        """The row that begins at a line, counted from 1."""
+        return Row(values, f"{self.name}:{line}", f"{self.stem}-{line}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +99,8 @@ def kind(value: object) -> str:
             return "an int"
         case str():
             return f"a text of {len(value)} characters" if value.strip() else "a blank text"
+        case bytes():
+            return f"{len(value)} bytes that are no text"
         case list():
             return f"a list of {len(value)}"
         case Mapping():
@@ -80,100 +108,21 @@ def kind(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def json_lines(path: Path) -> Iterator[Row]:
-    """Rows of a file with one JSON object a line; blank lines hold no row.
+def decode(raw: bytes, name: str, line: int) -> str:
+    """Text of UTF-8 bytes that begin at a line of a file; a byte order mark at its start is none.
 
     Raises:
-        DataError: The file is not UTF-8, or a line is no JSON object.
+        DataError: The bytes are not UTF-8; the message names line and byte.
     """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            where = f"{path.name}:{number}"
-            if not raw.strip():
-                continue
-            values = _json(raw, where, one_line=True)
-            if not isinstance(values, dict):
-                raise DataError(f"{where}: found {kind(values)}; expected one JSON object a line")
-            yield Row(values, where, f"{path.stem}-{number}")
-
-
-def json_object_of_rows(path: Path) -> Iterator[Row]:
-    """Rows of a file that is one JSON object: identifier -> record, as PubMedQA is published.
-
-    Raises:
-        DataError: The file is no such object.
-    """
-    raw = path.read_bytes()
-    values = _json(raw, path.name, one_line=False)
-    if not isinstance(values, dict):
-        raise DataError(
-            f"{path.name}: found {kind(values)}; expected one JSON object: identifier -> record"
-        )
-    # Once more, member by member: only so are lines and repeated identifiers to be had.
-    text = raw.decode("utf-8-sig")
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
-    lines: dict[str, int] = {}
-    position, counted, line = text.index("{") + 1, 0, 1
-    while text[position := _gap(text, position)] != "}":
-        line += text.count("\n", counted, position)
-        counted = position
-        where = f"{path.name}:{line}"
-        key, position = decoder.raw_decode(text, position)
-        if key in lines:
-            raise DataError(f"{where}: the identifier is also that of line {lines[key]}")
-        lines[key] = line
-        try:
-            record, position = decoder.raw_decode(text, _gap(text, position))
-        except _RepeatedKeyError as error:
-            raise DataError(f"{where}: the key {error} is given twice in one object") from None
-        if not isinstance(record, dict):
-            raise DataError(f"{where}: found {kind(record)}; expected a record of PubMedQA")
-        yield Row(record, where, key)
-
-
-def _gap(text: str, position: int) -> int:
-    """Where the next value or bracket of text that is known to be JSON begins."""
-    while text[position] in " \t\r\n,:":
-        position += 1
-    return position
-
-
-class _RepeatedKeyError(Exception):
-    """A JSON object has a key twice: which of its values is meant cannot be known."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
-    return values
-
-
-def _json(raw: bytes, where: str, *, one_line: bool) -> Any:  # noqa: ANN401 - JSON
+    mark = codecs.BOM_UTF8 if line == 1 and raw.startswith(codecs.BOM_UTF8) else b""
     try:
-        values = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_unique if one_line else None
-        )
-        if b"\\ud" in raw.lower():  # escaped surrogates: do all have their other half?
-            json.dumps(values, ensure_ascii=False).encode()
-        return values
-    except UnicodeEncodeError:
-        raise DataError(f"{where}: an escape \\ud800 to \\udfff that is half a character") from None
-    except _RepeatedKeyError as error:
-        raise DataError(f"{where}: the key {error} is given twice in one object") from None
+        return raw[len(mark) :].decode()
     except UnicodeDecodeError as error:
-        newline = raw.rfind(b"\n", 0, error.start)
-        line = raw.count(b"\n", 0, error.start) + 1
-        place = where if one_line else f"{where}:{line}"
-        raise DataError(f"{place}: not UTF-8 text at byte {error.start - newline}") from None
-    except json.JSONDecodeError as error:
-        place = where if one_line else f"{where}:{error.lineno}"
-        problem = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
-        hint = ""
-        if one_line and raw.lstrip()[:1] == b"[":
-            hint = "; a JSON array? This task reads one object a line"
-        raise DataError(f"{place}: not JSON at column {error.colno}: {problem}{hint}") from None
-    except (RecursionError, ValueError):  # Python's limits: nesting, and digits of a number
-        place = where if one_line else f"{where}:1"
-        raise DataError(f"{place}: JSON nested too deeply, or a number too long") from None
+        start = len(mark) + error.start
+        line_start = raw.rfind(b"\n", 0, start)
+        is_utf16 = line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        hint = " (this is UTF-16: save it as UTF-8)" if is_utf16 else ""
+        line += raw.count(b"\n", 0, start)
+        raise DataError(
+            f"{name}:{line}: not UTF-8 text at byte {start - line_start}{hint}"
+        ) from None

@@ -20,8 +20,7 @@ ENCODER = Encoder(TEMPLATE)
 def rows(**splits: Sequence[Example]) -> TaskRows:
     names: dict[Split, Sequence[Example]] = dict(splits)  # type: ignore[arg-type]
     files = {
-        name: SplitFile(file=f"{name}.jsonl", sha256="0" * 64, num_rows=len(part), official_rows=3)
-        for name, part in names.items()
+        name: SplitFile(file=f"{name}.jsonl", sha256="0" * 64, official_rows=3) for name in names
     }
     return TaskRows(task="chat", splits=names, files=files)
 

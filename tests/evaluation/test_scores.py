@@ -190,10 +190,8 @@ def prepared(
 ) -> Prepared:
     train = train or letters(6, "train", offset=100)
     files = {
-        "train": SplitFile(file="train.jsonl", sha256="0", num_rows=len(train), official_rows=None),
-        "test": SplitFile(
-            file="test.jsonl", sha256="0", num_rows=len(test), official_rows=official
-        ),
+        "train": SplitFile(file="train.jsonl", sha256="0", official_rows=None),
+        "test": SplitFile(file="test.jsonl", sha256="0", official_rows=official),
     }
     rows = TaskRows(task="mcq", splits={"train": train, "test": test}, files=files)
     settings = {"task": "mcq", "validation_fraction": 0.0, **data}
@@ -348,7 +346,7 @@ def test_rows_held_out_of_training_are_not_called_a_test_set(
     base: FrozenBase, model: PeftModel
 ) -> None:
     train = letters(30, "train")
-    files = {"train": SplitFile(file="train.jsonl", sha256="0", num_rows=30, official_rows=None)}
+    files = {"train": SplitFile(file="train.jsonl", sha256="0", official_rows=None)}
     rows = TaskRows(task="mcq", splits={"train": train}, files=files)
     data = Data(task="mcq", validation_fraction=0.0, test_fraction=0.2)
     ready = prepare(rows, data, make_template("tokenizer", base.tokenizer), seed=7)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtune.errors import DataError
+from medtune.recipe import Data
 from medtune.records import Example
-from medtune.tasks import TASKS
+from medtune.tasks import read_task
 from medtune.tasks.multiple_choice import read_medmcqa
 from medtune.tasks.rows import Row
 
@@ -31,7 +32,7 @@ def medmcqa(**changes: object) -> dict[str, object]:
 def read(task: str, folder: Path, *rows: object) -> list[Example]:
     file = folder / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return list(TASKS[task].read_rows(TASKS[task].read_file(file)))
+    return list(read_task(Data(task=task, path=str(file))).splits["train"])
 
 
 def refusal(task: str, folder: Path, *rows: object) -> str:

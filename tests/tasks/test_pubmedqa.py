@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from medtune.errors import DataError
+from medtune.recipe import Data
 from medtune.records import Example
-from medtune.tasks import TASKS
+from medtune.tasks import read_task
 from medtune.tasks.pubmedqa import read_pubmedqa
 from medtune.tasks.rows import Row
 
@@ -43,7 +44,7 @@ def read(folder: Path, records: dict[str, object]) -> list[Example]:
         f"{json.dumps(key)}: {json.dumps(record)}" for key, record in records.items()
     )
     file.write_text(f"{{\n{lines}\n}}")
-    return list(TASKS["pubmedqa"].read_rows(TASKS["pubmedqa"].read_file(file)))
+    return list(read_task(Data(task="pubmedqa", path=str(file))).splits["train"])
 
 
 def test_a_record_becomes_abstract_question_and_decision(tmp_path):

@@ -12,7 +12,8 @@ import pytest
 from medtune.digests import sha256_file
 from medtune.errors import DataError
 from medtune.recipe import Data
-from medtune.tasks import TASKS, HubSource, find_files, read_hub, read_task
+from medtune.records import TaskRows
+from medtune.tasks import TASKS, HubSource, read_task, reading
 
 PLANTED = "JOHN DOE 123"
 
@@ -51,6 +52,18 @@ def pubmedqa() -> dict[str, object]:
     }
 
 
+def go_through(rows: TaskRows) -> TaskRows:
+    """Read every row: so does whoever trains on them."""
+    for examples in rows.splits.values():
+        assert all(examples)
+    return rows
+
+
+def read_hub(task: str, hub: HubSource) -> TaskRows:
+    published = dataclasses.replace(TASKS[task], hub=hub)
+    return go_through(reading.read_hub(published, Data(task=task)))
+
+
 def questions(rows, split="train") -> list[str]:
     return [example.messages[0].content.split("\n")[0] for example in rows.splits[split]]
 
@@ -71,7 +84,7 @@ def test_a_folder_of_the_recipe_without_the_files_is_an_error_and_not_passed_ove
     monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
     (tmp_path / "own").mkdir()
     with pytest.raises(DataError) as caught:
-        read_task(Data(task="medqa", path=str(tmp_path / "own")))
+        go_through(read_task(Data(task="medqa", path=str(tmp_path / "own"))))
     message = str(caught.value)
     assert f"no training rows for task medqa: looked in {tmp_path / 'own'} for " in message
     assert "train: phrases_no_exclude_train.jsonl or train.jsonl or" in message
@@ -80,12 +93,12 @@ def test_a_folder_of_the_recipe_without_the_files_is_an_error_and_not_passed_ove
 
 def test_a_path_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataError, match=r"There is no /nowhere/at/all\.$"):
-        read_task(Data(task="medqa", path="/nowhere/at/all"))
+        go_through(read_task(Data(task="medqa", path="/nowhere/at/all")))
 
 
 def test_offline_the_hub_is_not_asked_and_the_message_says_what_to_do():
     with pytest.raises(DataError) as caught:
-        read_task(Data(task="medqa"), offline=True)
+        go_through(read_task(Data(task="medqa"), offline=True))
     message = str(caught.value)
     assert "looked in $MEDTUNE_DATA (not set)" in message
     assert "--offline keeps medtune from asking the hub: set data.path." in message
@@ -94,7 +107,7 @@ def test_offline_the_hub_is_not_asked_and_the_message_says_what_to_do():
 @pytest.mark.parametrize("task", ["mcq", "chat", "medqa_5opt"])
 def test_a_task_without_a_copy_on_the_hub_asks_for_a_path(task):
     with pytest.raises(DataError, match=r"Set data\.path; the hub has no copy"):
-        read_task(Data(task=task))
+        go_through(read_task(Data(task=task)))
 
 
 def test_one_file_is_read_as_the_training_rows(tmp_path):
@@ -116,16 +129,17 @@ def test_every_split_is_read_with_the_digest_of_its_file(tmp_path):
     }
     for file in rows.files.values():
         assert file.sha256 == sha256_file(tmp_path / file.file)
-        assert file.num_rows == 1
     assert questions(rows, "validation") == ["Question: dev"]
 
 
 def test_of_several_names_the_published_one_is_taken(tmp_path):
     for name in ("phrases_no_exclude_test.jsonl", "test.jsonl", "test_a.jsonl"):
         write_lines(tmp_path / name, [medqa()])
-    assert find_files(TASKS["medqa"], tmp_path)["test"].name == "phrases_no_exclude_test.jsonl"
+    write_lines(tmp_path / "train.jsonl", [medqa()])
+    data = Data(task="medqa", path=str(tmp_path))
+    assert read_task(data).files["test"].file == "phrases_no_exclude_test.jsonl"
     (tmp_path / "phrases_no_exclude_test.jsonl").unlink()
-    assert find_files(TASKS["medqa"], tmp_path)["test"].name == "test.jsonl"
+    assert read_task(data).files["test"].file == "test.jsonl"
 
 
 def test_medmcqa_as_published_is_scored_on_the_dev_rows_because_the_test_rows_have_no_answers(
@@ -166,7 +180,7 @@ def test_an_empty_file_of_medmcqa_is_refused_by_name(tmp_path, split):
         rows = [medmcqa(4)] if name not in (split, "test") else []
         write_lines(tmp_path / f"{name}.json", rows)
     with pytest.raises(DataError, match=rf"{split}\.json holds no row$"):
-        read_task(Data(task="medmcqa", path=str(tmp_path)))
+        go_through(read_task(Data(task="medmcqa", path=str(tmp_path))))
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -174,38 +188,20 @@ def test_a_file_without_a_row_is_refused_by_name(tmp_path, split):
     write_lines(tmp_path / "train.jsonl", [medqa()])
     write_lines(tmp_path / f"{split}.jsonl", [])
     with pytest.raises(DataError, match=rf"{split}\.jsonl holds no row$"):
-        read_task(Data(task="medqa", path=str(tmp_path)))
+        go_through(read_task(Data(task="medqa", path=str(tmp_path))))
 
 
 def test_an_object_without_a_record_is_refused_by_name(tmp_path):
     (tmp_path / "train.json").write_text("{}")
     with pytest.raises(DataError, match=r"train\.json holds no row$"):
-        read_task(Data(task="pubmedqa", path=str(tmp_path)))
-
-
-@pytest.mark.parametrize(
-    ("names", "places"),
-    [
-        (("train", "train"), ("train.jsonl:2", "train.jsonl:1")),
-        (("train", "test"), ("test.jsonl:1", "train.jsonl:1")),
-    ],
-)
-def test_an_id_that_stands_for_two_rows_is_refused_with_both_places(tmp_path, names, places):
-    for name in set(names):
-        rows = [medqa(id=PLANTED) for _ in range(names.count(name))]
-        write_lines(tmp_path / f"{name}.jsonl", rows)
-    with pytest.raises(DataError) as caught:
-        read_task(Data(task="mcq", path=str(tmp_path)))
-    assert str(caught.value) == (
-        f"{places[0]}: the id of this row is also that of {places[1]}; give each row its own id"
-    )
+        go_through(read_task(Data(task="pubmedqa", path=str(tmp_path))))
 
 
 def test_a_test_row_with_the_options_of_another_task_is_refused(tmp_path):
     write_lines(tmp_path / "train.jsonl", [medqa(letters="ABCD"), medqa(letters="ABCDE")])
     write_lines(tmp_path / "test.jsonl", [medqa(letters="ABCDE"), medqa(PLANTED, "ABCD")])
     with pytest.raises(DataError) as caught:
-        read_task(Data(task="medqa_5opt", path=str(tmp_path)))
+        go_through(read_task(Data(task="medqa_5opt", path=str(tmp_path))))
     assert str(caught.value) == (
         "test.jsonl:2: found 4 options; expected 5, which task medqa_5opt is scored on"
     )
@@ -218,14 +214,14 @@ def test_a_test_set_is_official_only_with_as_many_rows_as_were_published(
     (tmp_path / "train.json").write_text(json.dumps({"0": pubmedqa()}))
     records = {str(number): pubmedqa() for number in range(1, num_rows + 1)}
     (tmp_path / "test.json").write_text(json.dumps(records))
-    files = read_task(Data(task="pubmedqa", path=str(tmp_path))).files
-    assert files["test"].is_official is is_official
-    assert files["train"].is_official is False
+    rows = read_task(Data(task="pubmedqa", path=str(tmp_path)))
+    assert len(list(rows.splits["test"])) == num_rows
+    assert rows.files["test"].is_official(num_rows) is is_official
 
 
 def test_rows_under_whose_name_nothing_was_published_are_never_official(tmp_path):
     write_lines(tmp_path / "train.jsonl", [medqa()])
-    assert read_task(Data(task="mcq", path=str(tmp_path))).files["train"].is_official is False
+    assert not read_task(Data(task="mcq", path=str(tmp_path))).files["train"].is_official(1)
 
 
 def test_the_published_sizes_are_those_of_the_papers():
@@ -262,19 +258,17 @@ def medmcqa_repository(folder: Path) -> HubSource:
 
 
 def test_the_hubs_copy_is_read_with_its_own_way_of_counting(hub_folder):
-    rows = read_hub(TASKS["medmcqa"], medmcqa_repository(hub_folder))
+    rows = read_hub("medmcqa", medmcqa_repository(hub_folder))
     assert [example.answer for example in rows.splits["train"]] == ["A", "D", "B"]
     assert [example.answer for example in rows.splits["test"]] == ["C", "A"]
     assert [example.id for example in rows.splits["test"]] == ["validation0", "validation1"]
-    assert rows.splits["test"][1].where == f"{hub_folder} (default, validation) row 2"
-    assert rows.files["train"].file == f"{hub_folder} (default, train)"
-    assert rows.files["train"].num_rows == 3
-    assert not rows.files["train"].is_official
+    assert list(rows.splits["test"])[1].where == "repository (default, validation) row 2"
+    assert rows.files["train"].file == "repository (default, train)"
 
 
 def test_the_digest_of_hub_rows_is_that_of_their_contents(hub_folder, tmp_path):
-    first = read_hub(TASKS["medmcqa"], medmcqa_repository(hub_folder)).files
-    again = read_hub(TASKS["medmcqa"], medmcqa_repository(tmp_path / "copy")).files
+    first = read_hub("medmcqa", medmcqa_repository(hub_folder)).files
+    again = read_hub("medmcqa", medmcqa_repository(tmp_path / "copy")).files
     assert first["train"].sha256 == again["train"].sha256
     assert first["train"].sha256 != first["test"].sha256
 
@@ -291,7 +285,7 @@ def test_a_configuration_of_a_hub_repository_is_read_alone(hub_folder):
         write_parquet(hub_folder / config / "train-00000-of-00001.parquet", [row])
     hub = TASKS["pubmedqa"].hub
     assert hub is not None
-    rows = read_hub(TASKS["pubmedqa"], dataclasses.replace(hub, repository=str(hub_folder)))
+    rows = read_hub("pubmedqa", dataclasses.replace(hub, repository=str(hub_folder)))
     (example,) = rows.splits["train"]
     assert (example.id, example.answer) == ("1", "maybe")
     assert PLANTED not in example.messages[0].content
@@ -302,16 +296,16 @@ def test_a_bad_row_of_the_hub_is_refused_with_its_number_and_without_its_text(hu
     write_parquet(hub_folder / "data/train-00000-of-00001.parquet", rows)
     hub = HubSource(repository=str(hub_folder), splits={"train": "train"})
     with pytest.raises(DataError) as caught:
-        read_hub(TASKS["medqa"], hub)
+        read_hub("medqa", hub)
     message = str(caught.value)
-    assert message.startswith(f"{hub_folder} (default, train) row 2: found answer_idx is a text")
+    assert message.startswith("repository (default, train) row 2: found answer_idx is a text")
     assert PLANTED not in message
 
 
 def test_a_repository_that_is_not_there_is_told_with_the_files_to_give_instead(tmp_path):
     hub = HubSource(repository=str(tmp_path / "nothing"), splits={"train": "train"})
     with pytest.raises(DataError) as caught:
-        read_hub(TASKS["medqa"], hub)
+        read_hub("medqa", hub)
     message = str(caught.value)
     assert f"the hub's {tmp_path / 'nothing'} (default, train) could not be read: " in message
     assert "Or give data.path: a folder with train: phrases_no_exclude_train.jsonl or" in message
@@ -320,12 +314,12 @@ def test_a_repository_that_is_not_there_is_told_with_the_files_to_give_instead(t
 def test_the_hub_is_asked_only_where_no_folder_has_the_rows(hub_folder, tmp_path, monkeypatch):
     task = dataclasses.replace(TASKS["medmcqa"], hub=medmcqa_repository(hub_folder))
     monkeypatch.setitem(TASKS, "medmcqa", task)
-    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 3
+    assert len(questions(read_task(Data(task="medmcqa")))) == 3
     with pytest.raises(DataError, match="--offline"):
-        read_task(Data(task="medmcqa"), offline=True)
+        go_through(read_task(Data(task="medmcqa"), offline=True))
     with pytest.raises(DataError, match="no training rows"):
-        read_task(Data(task="medmcqa", path=str(tmp_path / "empty")))
+        go_through(read_task(Data(task="medmcqa", path=str(tmp_path / "empty"))))
     monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
-    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 3  # nothing lies there yet
+    assert len(questions(read_task(Data(task="medmcqa")))) == 3  # nothing lies there yet
     write_lines(tmp_path / "d/qa/medmcqa/train.json", [medmcqa(4)])
-    assert len(read_task(Data(task="medmcqa")).splits["train"]) == 1
+    assert len(questions(read_task(Data(task="medmcqa")))) == 1
