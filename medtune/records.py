@@ -186,7 +186,7 @@ class Progress(Protocol):
         """Announce something that the user should know."""
 
     def start(self, step: str, total: int, unit: str) -> None:
-        """Begin a long step of ``total`` units."""
+        """Begin a long step of ``total`` units; 0: nobody knows how many."""
 
     def advance(self, units: int, **figures: float) -> None:
         """Report that units are done, with the figures of the moment."""

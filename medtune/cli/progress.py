@@ -51,7 +51,7 @@ class TerminalProgress:
             TextColumn("left"),
             console=self._console,
         )
-        self._bar.add_task(step, total=total, figures="")
+        self._bar.add_task(step, total=total or None, figures="")
         self._bar.start()
 
     def advance(self, units: int, **figures: float) -> None:
@@ -96,8 +96,10 @@ class JsonProgress:
             return
         seconds = time.monotonic() - self._started
         record = {"event": "progress", "step": self._step, "done": self._done, "total": self._total}
-        eta = seconds / max(self._done, 1) * (self._total - self._done)
-        self._write({**record, "eta_seconds": round(eta, 1), **figures})
+        if self._total:
+            eta = seconds / max(self._done, 1) * (self._total - self._done)
+            record["eta_seconds"] = round(eta, 1)
+        self._write({**record, **figures})
 
     def finish(self) -> None:
         """Write the end of a step."""

@@ -62,7 +62,7 @@ def score(
     test_file = prepared.files.get("test")
     is_complete = len(examples) == len(part.examples) and not part.dropped
     is_official = bool(
-        test_file and test_file.is_official(prepared.num_rows["test"]) and is_complete
+        test_file and test_file.is_official(prepared.splits["test"].num_read) and is_complete
     )
     return ScoreReport(
         task=prepared.task,
@@ -162,9 +162,15 @@ def _arm(model: PeftModel, arm: str) -> AbstractContextManager[object]:
 
 
 def _questions(prepared: Prepared, section: Evaluate, few_shot: int, seed: int) -> list[Question]:
-    header = few_shot_messages(prepared.splits["train"].examples, few_shot, seed)
+    header = few_shot_messages(_own_examples(prepared), few_shot, seed)
     examples = prepared.splits["test"].examples[: section.limit]
     return [_question(example, header, prepared.encoder) for example in examples]
+
+
+def _own_examples(prepared: Prepared) -> Sequence[Example]:
+    """Training examples of the task that is scored: not those of other sources, nor canaries."""
+    part = prepared.splits["train"]
+    return part.examples[: part.num_own]
 
 
 def _question(example: Example, header: tuple[Message, ...], encoder: Encoder) -> Question:
@@ -211,7 +217,10 @@ def _describe(prepared: Prepared, num_items: int) -> str:
         return f"{num_items} rows held out of {train.file} by group: no published test set"
     if file.official_rows is None:
         return f"{num_items} rows of {file.file}"
-    if file.is_official(prepared.num_rows["test"]) and num_items == prepared.num_rows["test"]:
+    if (
+        file.is_official(prepared.splits["test"].num_read)
+        and num_items == prepared.splits["test"].num_read
+    ):
         return f"all {num_items} rows of {file.file}, the size of the published test set"
     return (
         f"{num_items} rows of {file.file}: NOT the published test set, which has "
