@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 
 from medtune.recipe import Rows
 from medtune.records import Example, Split
-from medtune.tasks.chat import read_chat
-from medtune.tasks.multiple_choice import medqa_reader, read_medmcqa
+from medtune.tasks.chat import chat_reader, explain_chat
+from medtune.tasks.mmlu import HEADER as MMLU_HEADER
+from medtune.tasks.mmlu import read_mmlu
+from medtune.tasks.multiple_choice import mcq_reader, medqa_reader, read_medmcqa
+from medtune.tasks.notes import read_aci_bench, read_mts_dialog
 from medtune.tasks.pubmedqa import read_pubmedqa
 from medtune.tasks.rows import Row
+from medtune.tasks.truthfulqa import read_truthfulqa
 
 Reader = Callable[[Iterable[Row]], Iterator[Example]]
 """Rows of one split in, examples out, one by one; what is bad is a DataError. The rows can be gone
@@ -36,6 +40,8 @@ class Task:
     """File names or globs of each split; the first of which there is a file is taken."""
     make_reader: Callable[[Rows], Reader]
     """The reader for what the recipe says about the rows."""
+    explain: Callable[[Rows, Row], str | None] = lambda section, first: None
+    """What the first row of a file tells about how its rows are read, for the user to know."""
     header: tuple[str, ...] | None = None
     """Names of the columns, where the published CSV has no line that names them."""
     is_keyed: bool = False
@@ -48,6 +54,10 @@ class Task:
 
 def _always(reader: Reader) -> Callable[[Rows], Reader]:
     return lambda rows: reader
+
+
+def _mts_dialog(name: str, published: str) -> tuple[str, ...]:
+    return (name, published, f"Main-Dataset/{published}")
 
 
 _OWN_FILES: Mapping[Split, tuple[str, ...]] = {
@@ -128,8 +138,72 @@ TASKS: Mapping[str, Task] = {
             ),
         ),
         Task(
-            name="mcq", folder="qa/mcq", files=_OWN_FILES, make_reader=_always(medqa_reader(None))
+            name="mmlu",
+            folder="qa/mmlu",
+            files={
+                "train": ("auxiliary_train/*.csv", "dev/*.csv"),
+                "validation": ("val/*.csv",),
+                "test": ("test/*.csv",),
+            },
+            header=MMLU_HEADER,
+            make_reader=_always(read_mmlu),
+            num_test_options=4,
+            # The published files as the hub counts them; Hendrycks et al. 2021, arXiv:2009.03300,
+            # section 3, reports 1,540 and 14,079.
+            official_rows={"train": 99_842, "validation": 1_531, "test": 14_042},
+            hub=HubSource(
+                repository="cais/mmlu",
+                configuration="all",
+                splits={"train": "auxiliary_train", "validation": "validation", "test": "test"},
+            ),
         ),
-        Task(name="chat", folder="qa/chat", files=_OWN_FILES, make_reader=_always(read_chat)),
+        Task(
+            name="truthfulqa",
+            folder="safety/truthfulqa",
+            files={
+                "test": ("mc_task.json", "mc_task_a.json", "TruthfulQA.csv", "TruthfulQA_a.csv")
+            },
+            make_reader=_always(read_truthfulqa),
+            # Lin et al. 2022, arXiv:2109.07958, abstract.
+            official_rows={"test": 817},
+            hub=HubSource(
+                repository="truthfulqa/truthful_qa",
+                configuration="multiple_choice",
+                splits={"test": "validation"},
+            ),
+        ),
+        Task(
+            name="mts_dialog",
+            folder="ehr/mts_dialog",
+            files={
+                "train": _mts_dialog("train.csv", "MTS-Dialog-TrainingSet.csv"),
+                "validation": _mts_dialog("val.csv", "MTS-Dialog-ValidationSet.csv"),
+                "test": _mts_dialog("test1.csv", "MTS-Dialog-TestSet-1-MEDIQA-Chat-2023.csv"),
+            },
+            make_reader=_always(read_mts_dialog),
+            # Ben Abacha et al. 2023, EACL, pages 2291-2302; the first of its two test sets.
+            official_rows={"train": 1_201, "validation": 100, "test": 200},
+        ),
+        Task(
+            name="aci_bench",
+            folder="ehr/aci_bench",
+            # Files that end in _metadata.csv tell about the same encounters and hold no rows.
+            files={
+                "train": ("train.csv",),
+                "validation": ("valid.csv",),
+                "test": ("clinicalnlp_taskB_test1.csv",),
+            },
+            make_reader=_always(read_aci_bench),
+            # Yim et al. 2023, Scientific Data, s41597-023-02487-3; the first of its three test sets.
+            official_rows={"train": 67, "validation": 20, "test": 40},
+        ),
+        Task(name="mcq", folder="qa/mcq", files=_OWN_FILES, make_reader=mcq_reader),
+        Task(
+            name="chat",
+            folder="qa/chat",
+            files=_OWN_FILES,
+            make_reader=chat_reader,
+            explain=explain_chat,
+        ),
     )
 }

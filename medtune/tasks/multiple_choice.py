@@ -1,18 +1,49 @@
-"""Questions with lettered options: MedQA's schema and MedMCQA's, as published.
+"""Questions with lettered options: MedQA's schema, MedMCQA's, and columns that you name.
 
     MedQA    {"question": ..., "options": {"A": ..., ...}, "answer_idx": "B", ...}
     MedMCQA  {"question": ..., "opa": ..., "opb": ..., "opc": ..., "opd": ..., "cop": 2, ...}
 
-The prompt is medtune's own. MEDITRON's instructions are not repeated here: published figures are
-compared under their own protocols (medtune's evaluation says which differ).
+All tasks with lettered options share one prompt, which is medtune's own. MEDITRON's instructions
+are not repeated here: published figures are compared under their own protocols (medtune's
+evaluation says which differ).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from string import ascii_uppercase
 
 from medtune.errors import DataError
-from medtune.records import Example, Message
+from medtune.recipe import Columns, Rows
+from medtune.records import Example
+from medtune.tasks.columns import ColumnsReader, cell
+from medtune.tasks.conversation import Labels, exchange, labels_beside
 from medtune.tasks.rows import Row, kind
+
+MEDQA_KEYS = ("question", "options", "answer_idx")
+UNSTATED = "see the data set's card"
+"""Licence of rows that do not state theirs."""
+
+
+def mcq_reader(section: Rows) -> Callable[[Iterable[Row]], Iterator[Example]]:
+    """Reader of your own multiple choice: in MedQA's schema, or in columns that you name.
+
+    Raises:
+        DataError: `columns` of the recipe is not usable; and in the reader, a row is not.
+    """
+    if section.columns:
+        return _columns_reader(section.columns)
+    read_medqa = medqa_reader(None)
+
+    def read(rows: Iterable[Row]) -> Iterator[Example]:
+        for row in rows:
+            if any(key not in row.values for key in MEDQA_KEYS):
+                raise row.fault(
+                    f"keys {', '.join(row.values) or '(none)'}",
+                    f"{', '.join(MEDQA_KEYS)}, as MedQA has them; or say in the recipe what your "
+                    "keys mean, with columns: {prompt: ..., options: ..., answer: ...}",
+                )
+            yield from read_medqa((row,))
+
+    return read
 
 
 def medqa_reader(num_options: Set[int] | None) -> Callable[[Iterable[Row]], Iterator[Example]]:
@@ -30,7 +61,8 @@ def medqa_reader(num_options: Set[int] | None) -> Callable[[Iterable[Row]], Iter
                 raise row.fault(
                     f"answer_idx is {kind(letter)}", f"one of the letters {', '.join(options)}"
                 )
-            yield _example(row, options, letter, source="MedQA's schema")
+            labels = labels_beside(row, "MedQA's schema", UNSTATED)
+            yield multiple_choice(row, row.text("question"), options, letter, labels)
 
     return read
 
@@ -48,7 +80,9 @@ def read_medmcqa(rows: Iterable[Row]) -> Iterator[Example]:
     first = _first_option(rows)
     for row in rows:
         options = {letter: row.text(f"op{letter.lower()}") for letter in "ABCD"}
-        yield _example(row, options, "ABCD"[row.value("cop") - first], source="MedMCQA")
+        letter = "ABCD"[row.value("cop") - first]
+        labels = labels_beside(row, "MedMCQA", UNSTATED)
+        yield multiple_choice(row, row.text("question"), options, letter, labels)
 
 
 def _medqa_options(row: Row, num_options: Set[int] | None) -> dict[str, str]:
@@ -90,24 +124,80 @@ def _first_option(rows: Iterable[Row]) -> int:
     return 0 if 0 in seen else 1
 
 
-def _example(row: Row, options: Mapping[str, str], letter: str, source: str) -> Example:
+def _columns_reader(columns: Columns) -> Callable[[Iterable[Row]], Iterator[Example]]:
+    names = columns.options or []
+    if len(names) > len(ascii_uppercase):
+        raise DataError(f"columns.options: found {len(names)} options; expected at most 26")
+    reader = ColumnsReader(columns)
+
+    def read(rows: Iterable[Row]) -> Iterator[Example]:
+        for row in rows:
+            texts = [cell(row, name) for name in names]
+            options = dict(zip(ascii_uppercase, texts, strict=False))
+            letter = _right_option(row, reader.answer.fill(row), options, columns.options_from)
+            yield multiple_choice(
+                row,
+                reader.prompt.fill(row),
+                options,
+                letter,
+                reader.labels(row, "multiple choice rows"),
+                system=reader.system_text(row),
+            )
+
+    return read
+
+
+def _right_option(row: Row, answer: str, options: Mapping[str, str], first: int) -> str:
+    """The letter that a letter, a number counted from ``first``, or an option's text means."""
+    answer = answer.strip()
+    meant: dict[str, str] = {}
+    for number, (letter, text) in enumerate(options.items(), first):
+        for what, value in (("letter", letter), ("number", str(number)), ("text", text.strip())):
+            if answer == value:
+                meant.setdefault(letter, what)
+    if not meant:
+        letters, last = list(options), first + len(options) - 1
+        raise row.fault(
+            f"an answer that is {kind(answer)}",
+            f"a letter from A to {letters[-1]}, a number from {first} to {last}, or the text of "
+            "an option",
+        )
+    if len(meant) > 1:
+        found = " and ".join(f"the {what} of option {letter}" for letter, what in meant.items())
+        raise row.fault(f"an answer that is {found}", "an answer that means one option")
+    return next(iter(meant))
+
+
+def multiple_choice(
+    row: Row,
+    question: str,
+    options: Mapping[str, str],
+    letter: str,
+    labels: Labels,
+    *,
+    system: str | None = None,
+) -> Example:
+    """The example of a question with lettered options, whose answer is a letter.
+
+    Args:
+        row: Where the question stands.
+        question: The question.
+        options: Letter -> text.
+        letter: The right one.
+        labels: What stands beside the question.
+        system: System message.
+    """
     listed = "\n".join(f"{key}. {text.strip()}" for key, text in options.items())
-    question = row.text("question").strip()
-    identifier = row.optional_text("id", row.id)
+    prompt = (
+        f"Question: {question.strip()}\n\n{listed}\n\nAnswer with the letter of the best option."
+    )
     return Example(
-        id=identifier,
+        id=labels.id,
         where=row.where,
-        messages=(
-            Message(
-                role="user",
-                content=f"Question: {question}\n\n{listed}\n\n"
-                "Answer with the letter of the best option.",
-            ),
-            Message(role="assistant", content=letter, supervised=True),
-        ),
+        messages=tuple(exchange(prompt, letter, system=system)),
         options=tuple(options),
         answer=letter,
-        group=row.optional_text("group", identifier),
-        source=row.optional_text("source", source),
-        licence=row.optional_text("licence", "see the data set's card"),
+        group=labels.group,
+        source=labels.source,
+        licence=labels.licence,
     )

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtune.errors import DataError
-from medtune.recipe import Data
+from medtune.recipe import Rows
 from medtune.records import Example
-from medtune.tasks import read_task
-from medtune.tasks.chat import read_chat
+from medtune.tasks import TASKS
+from medtune.tasks.chat import chat_reader
 from medtune.tasks.rows import Row
 
 PLANTED = "JOHN DOE 123"
@@ -30,7 +30,7 @@ def turns(roles: str) -> list[dict[str, object]]:
 def read(folder: Path, *rows: object) -> list[Example]:
     file = folder / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return list(read_task(Data(task="chat", path=str(file))).splits["train"])
+    return list(TASKS["chat"].read_rows(TASKS["chat"].read_file(file)))
 
 
 def test_every_assistant_turn_is_supervised_and_no_other(tmp_path):
@@ -65,11 +65,11 @@ def test_exactly_the_conversations_in_turn_are_read(roles):
     is_in_turn = rest != "" and rest == "ua" * (len(rest) // 2)
     rows = [Row({"messages": turns(roles)}, "rows.jsonl:1", "rows-1")]
     if is_in_turn:
-        (example,) = read_chat(rows)
+        (example,) = chat_reader(Rows(task="chat"))(rows)
         assert "".join(message.role[0] for message in example.messages) == roles
     else:
         with pytest.raises(DataError, match=r"^rows\.jsonl:1: found "):
-            list(read_chat(rows))
+            list(chat_reader(Rows(task="chat"))(rows))
 
 
 USER, ASSISTANT = turn("user"), turn("assistant")
