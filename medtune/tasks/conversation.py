@@ -93,8 +93,10 @@ def exchange(prompt: str, answer: str, *, system: str | None = None) -> list[Mes
     ]
 
 
-def conversation(row: Row, messages: list[Message], labels: Labels) -> Example:
+def conversation(row: Row, messages: list[Message], labels: Labels, *, text: str = "") -> Example:
     """The example of a conversation that ends with the answer.
+
+    ``text``: what of it is the row's own; empty: all that is asked.
 
     Raises:
         DataError: User and assistant do not take turns, or the assistant has not the last word.
@@ -111,6 +113,7 @@ def conversation(row: Row, messages: list[Message], labels: Labels) -> Example:
         where=row.where,
         messages=tuple(messages),
         answer=messages[-1].content,
+        text=text,
         group=labels.group,
         source=labels.source,
         licence=labels.licence,

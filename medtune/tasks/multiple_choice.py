@@ -197,6 +197,7 @@ def multiple_choice(
         messages=tuple(exchange(prompt, letter, system=system)),
         options=tuple(options),
         answer=letter,
+        text=f"{question.strip()}\n{listed}",
         group=labels.group,
         source=labels.source,
         licence=labels.licence,

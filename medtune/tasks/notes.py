@@ -67,8 +67,9 @@ def read_aci_bench(rows: Iterable[Row]) -> Iterator[Example]:
 
 
 def _note(row: Row, instruction: str, key: str, labels: Labels) -> Example:
-    prompt = f"Conversation:\n{_lines(row, 'dialogue')}\n\n{instruction}"
-    return conversation(row, exchange(prompt, _lines(row, key)), labels)
+    dialogue = _lines(row, "dialogue")
+    messages = exchange(f"Conversation:\n{dialogue}\n\n{instruction}", _lines(row, key))
+    return conversation(row, messages, labels, text=dialogue)
 
 
 def _lines(row: Row, key: str) -> str:

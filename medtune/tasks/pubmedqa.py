@@ -42,6 +42,7 @@ def read_pubmedqa(rows: Iterable[Row]) -> Iterator[Example]:
             ),
             options=DECISIONS,
             answer=decision,
+            text=f"{abstract}\n{question}",
             group=identifier,
             source="PubMedQA",
             licence="MIT; the abstracts are the publishers'",

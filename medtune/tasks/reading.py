@@ -7,7 +7,7 @@ a million rows take no more memory than a few.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from medtune.digests import sha256_named
@@ -147,8 +147,16 @@ def _assembled(
             )
             for split, part in raw.items()
         },
-        notes=notes,
+        notes=(*notes, *_explained(task, section, raw)),
     )
+
+
+def _explained(task: Task, section: Rows, raw: dict[Split, _RawSplit]) -> Iterator[str]:
+    """How the rows of each split are laid out, where the recipe leaves that open."""
+    for part in raw.values():
+        for first in islice(part.rows, 1):
+            if (note := task.explain(section, first)) is not None:
+                yield note
 
 
 def _examples(

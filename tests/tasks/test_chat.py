@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from medtune.errors import DataError
 from medtune.recipe import Rows
 from medtune.records import Example
-from medtune.tasks import TASKS
+from medtune.tasks import read_task
 from medtune.tasks.chat import chat_reader
 from medtune.tasks.rows import Row
 
@@ -30,7 +30,7 @@ def turns(roles: str) -> list[dict[str, object]]:
 def read(folder: Path, *rows: object) -> list[Example]:
     file = folder / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return list(TASKS["chat"].read_rows(TASKS["chat"].read_file(file)))
+    return list(read_task(Rows(task="chat", path=str(file))).splits["train"])
 
 
 def test_every_assistant_turn_is_supervised_and_no_other(tmp_path):
