@@ -1,0 +1,156 @@
+"""Rows that were prepared before are used only where they are what would be prepared now."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import make_tokenizer
+from fixtures import chat, write_jsonl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtune.data import Prepared, Workshop, make_key, make_template, prepare, read_material
+from medtune.data import cache as caches
+from medtune.data.cache import Key
+from medtune.recipe import Data, Rows
+from medtune.records import Silent
+
+TEMPLATE = make_template("tokenizer", make_tokenizer())
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def rows(folder: Path) -> Path:
+    return write_jsonl(folder / "rows.jsonl", [chat(number) for number in range(12)])
+
+
+def section(file: Path, **more: object) -> Data:
+    return Data(task="chat", path=str(file), validation_fraction=0.2, **more)  # type: ignore[arg-type]
+
+
+def key_of(data: Data, *, template: str = "t", tokenizer: str = "k", seed: int = 1) -> Key:
+    material = read_material(data)
+    return make_key("r", material, data, template=template, tokenizer=tokenizer, seed=seed)
+
+
+def prepared(parent: Path, data: Data) -> tuple[Prepared, list[str]]:
+    told = Told()
+    workshop = Workshop(key=key_of(data), parent=parent)
+    found = prepare(read_material(data), data, TEMPLATE, seed=1, workshop=workshop, progress=told)
+    return found, told.said
+
+
+def test_prepared_rows_are_used_again_and_are_the_same(tmp_path: Path):
+    data = section(rows(tmp_path))
+    first, said = prepared(tmp_path / "cache", data)
+    assert said == ["preparing the rows: no rows were prepared for this recipe before"]
+    again, said = prepared(tmp_path / "cache", data)
+    assert said == [f"rows prepared before are used: {key_of(data).digest[:12]}"]
+    assert again.account() == first.account()
+    assert list(again.splits["train"].encoded) == list(first.splits["train"].encoded)
+    assert list(again.splits["train"].examples) == list(first.splits["train"].examples)
+
+
+@given(st.integers(0, 10**6))
+def test_any_changed_character_of_the_data_is_another_key(place):
+    with tempfile.TemporaryDirectory() as name:
+        file = rows(Path(name))
+        before = key_of(section(file)).digest
+        content = file.read_text()
+        # Behind the first row, which is read to tell the layout.
+        place = content.index("\n") + 1 + place % (len(content) - content.index("\n") - 1)
+        file.write_text(content[:place] + "#" + content[place + 1 :])
+        assert key_of(section(file)).digest != before
+
+
+def test_template_tokenizer_seed_and_every_option_of_the_rows_are_in_the_key(tmp_path: Path):
+    file = rows(tmp_path)
+    other = write_jsonl(tmp_path / "more.jsonl", [chat(1)])
+    exam = {"rows": [Rows(task="chat", path=str(other))]}
+    source = {"name": "more", "task": "chat", "path": str(other)}
+    keys = [
+        key_of(section(file)),
+        key_of(section(file), template="u"),
+        key_of(section(file), tokenizer="l"),
+        key_of(section(file), seed=2),
+        key_of(section(file, max_tokens=512)),
+        key_of(section(file, on_overlength="drop")),
+        key_of(section(file, format="chat")),
+        key_of(section(file, private=True)),
+        key_of(section(file, sources=[source])),
+        key_of(section(file, decontaminate=exam)),
+        key_of(section(file, decontaminate={**exam, "ngram": 9})),
+        key_of(section(file, decontaminate={**exam, "share": 0.9})),
+    ]
+    assert len({key.digest for key in keys}) == len(keys)
+    # What is decided about prepared rows, and where they lie, makes no other rows.
+    moved = tmp_path / "elsewhere" / "rows.jsonl"
+    moved.parent.mkdir()
+    moved.write_bytes(file.read_bytes())
+    same = [
+        key_of(section(moved)),
+        key_of(section(file, leaks="keep")),
+        key_of(section(file, canaries={})),
+        key_of(Data(task="chat", path=str(file), validation_fraction=0.5)),
+    ]
+    assert {key.digest for key in same} == {keys[0].digest}
+
+
+def test_other_code_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = section(rows(tmp_path))
+    before = key_of(data).digest
+    assert {"data", "tasks"} <= set(caches.CODE)
+    monkeypatch.setattr(caches, "CODE", (*caches.CODE, "errors.py"))
+    assert key_of(data).digest != before
+
+
+def test_it_is_said_in_what_the_rows_prepared_before_differ(tmp_path: Path):
+    file = rows(tmp_path)
+    prepared(tmp_path / "cache", section(file))
+    file.write_text(file.read_text().replace("Case 3", "Case X"))
+    _, said = prepared(tmp_path / "cache", section(file, max_tokens=512))
+    assert said == ["preparing the rows: those prepared before differ in: data, options"]
+
+
+def test_a_folder_that_was_changed_behind_our_back_is_prepared_again(tmp_path: Path):
+    data = section(rows(tmp_path))
+    first, _ = prepared(tmp_path / "cache", data)
+    (shard,) = (tmp_path / "cache").rglob("rows-*.arrow")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(bytes(content))
+    again, said = prepared(tmp_path / "cache", data)
+    assert said[0].startswith("preparing the rows")
+    assert list(again.splits["train"].encoded) == list(first.splits["train"].encoded)
+
+
+def test_a_folder_without_its_manifest_is_not_taken_for_whole(tmp_path: Path):
+    data = section(rows(tmp_path))
+    prepared(tmp_path / "cache", data)
+    (manifest,) = (tmp_path / "cache").rglob("manifest.json")
+    manifest.unlink()
+    _, said = prepared(tmp_path / "cache", data)
+    assert said[0].startswith("preparing the rows")
+    assert json.loads(manifest.read_text())["recipe"] == "r"
+
+
+def test_of_a_recipe_the_newest_folders_are_kept(tmp_path: Path):
+    file = rows(tmp_path)
+    for number in range(6):
+        prepared(tmp_path / "cache", section(file, max_tokens=512 + number))
+    assert len(list((tmp_path / "cache").glob("*/manifest.json"))) == caches.KEPT_OF_A_RECIPE
+    _, said = prepared(tmp_path / "cache", section(file, max_tokens=517))
+    assert said[0].startswith("rows prepared before are used")
+
+
+def test_the_cache_is_for_its_owner_alone(tmp_path: Path):
+    prepared(tmp_path / "cache", section(rows(tmp_path)))
+    folders = [tmp_path / "cache", *(p for p in (tmp_path / "cache").iterdir() if p.is_dir())]
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
