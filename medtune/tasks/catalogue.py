@@ -194,7 +194,7 @@ TASKS: Mapping[str, Task] = {
                 "test": ("clinicalnlp_taskB_test1.csv",),
             },
             make_reader=_always(read_aci_bench),
-            # Yim et al. 2023, Scientific Data, s41597-023-02487-3; the first of its three test sets.
+            # Yim et al. 2023, Scientific Data, s41597-023-02487-3; its first test set of three.
             official_rows={"train": 67, "validation": 20, "test": 40},
         ),
         Task(name="mcq", folder="qa/mcq", files=_OWN_FILES, make_reader=mcq_reader),

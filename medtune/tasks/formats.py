@@ -25,7 +25,7 @@ SHAREGPT_ROLES: Mapping[str, Role] = {
     "assistant": "assistant",
     "system": "system",
 }
-LIKE = 0.6
+LIKE = 0.75
 """Likeness, from 0 to 1, from which on a key is taken for another one misspelt."""
 
 

@@ -3,8 +3,8 @@ r"""Clinical notes from conversations: MTS-Dialog (one section) and ACI-Bench (t
     MTS-Dialog  ID, section_header, section_text, dialogue
     ACI-Bench   dataset, encounter_id, dialogue, note
 
-Both are free text, without options. Lines end as they may in the files, and with \\n here: the
-training file of MTS-Dialog has \r\n where its other files have \\n.
+Both are free text, without options. Lines end as they may in the files, and with \n here: the
+training file of MTS-Dialog has \r\n where its other files have \n.
 """
 
 from collections.abc import Iterable, Iterator
