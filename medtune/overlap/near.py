@@ -15,7 +15,7 @@ from medtune.errors import DataError
 from medtune.overlap.hashing import BAND_SIZE, NO_WORDS, NUM_BANDS, Shingles, combine, jaccard
 
 MAX_PAIRS = 20_000_000
-"""More pairs to compare than this take hours, and come from templates."""
+"""More pairs than this take minutes to compare, and come from templates."""
 
 _MAX_MISSED = 1e-3
 _MAX_CACHED_TEXTS = 4096
@@ -168,7 +168,7 @@ def _keys(bands_N32: NDArray[np.uint32], threshold: float) -> NDArray[np.uint64]
         missed = (1 - threshold ** (BAND_SIZE * width)) ** (NUM_BANDS // width)
         if missed <= _MAX_MISSED:
             joined = width
-    parts = bands_N32.astype(np.uint64).reshape(len(bands_N32), -1, joined)
+    parts = bands_N32.astype(np.uint64).reshape(-1, NUM_BANDS // joined, joined)
     return combine(np.moveaxis(parts, 2, 0))
 
 
