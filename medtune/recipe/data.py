@@ -98,7 +98,7 @@ class Decontaminate(Section):
     """More evaluation rows, wherever they are; all splits count."""
     ngram: Annotated[int, Field(ge=4)] = 8
     """Words of a run of text that counts as shared."""
-    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    share: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Share of the item's runs of words, or of the row's, that has to be shared."""
     action: Literal["drop", "error", "report"] = "drop"
     """What happens to such a training row; data.json has both texts in any case."""
