@@ -36,6 +36,8 @@ class Task:
     """File names or globs of each split; the first of which there is a file is taken."""
     make_reader: Callable[[Rows], Reader]
     """The reader for what the recipe says about the rows."""
+    explain: Callable[[Rows, Row], str | None] = lambda section, first: None
+    """What the first row of a file tells about how its rows are read, for the user to know."""
     header: tuple[str, ...] | None = None
     """Names of the columns, where the published CSV has no line that names them."""
     is_keyed: bool = False

@@ -417,7 +417,7 @@ def test_offline_a_data_set_of_the_hub_is_refused():
         read_task(Data(task="mcq", path="hub:a/b"), offline=True)
 
 
-def test_nothing_is_read_before_it_is_gone_through_and_then_anew_each_time(tmp_path):
+def test_rows_are_read_when_they_are_gone_through_and_anew_each_time(tmp_path):
     file = write_lines(tmp_path / "train.jsonl", [medqa("one"), {}])
     rows = read_task(Data(task="mcq", path=str(file)))
     with pytest.raises(DataError, match=r"^train\.jsonl:2: "):
@@ -489,3 +489,14 @@ def test_the_columns_of_a_task_without_a_header_reach_its_reader(tmp_path, monke
     (tmp_path / "train.csv").write_text("one\ntwo\n")
     rows = read_task(Data(task="mcq", path=str(tmp_path)))
     assert questions(rows) == ["Question: one", "Question: two"]
+
+
+def test_what_the_first_rows_tell_is_noted_once(tmp_path, monkeypatch):
+    for name, letters in (("train", "ABC"), ("dev", "ABC"), ("test", "AB")):
+        write_lines(tmp_path / f"{name}.jsonl", [medqa(letters=letters), medqa(letters="ABCDE")])
+    task = dataclasses.replace(
+        TASKS["mcq"], explain=lambda section, row: f"{section.task} of {len(row.values['options'])}"
+    )
+    monkeypatch.setitem(TASKS, "mcq", task)
+    rows = read_task(Data(task="mcq", path=str(tmp_path)))
+    assert rows.notes == ("mcq of 3", "mcq of 2")
