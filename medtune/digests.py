@@ -41,9 +41,9 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_stream(file: IO[bytes]) -> str:
-    """Hex sha256 of the bytes that a file still has, read in 8 MiB pieces."""
+    """Hex sha256 of the bytes that a file still has, read in 1 MiB pieces."""
     digest = hashlib.sha256()
-    while piece := file.read(1 << 23):
+    while piece := file.read(1 << 20):
         digest.update(piece)
     return digest.hexdigest()
 

@@ -26,7 +26,7 @@ USUAL_NAMES: Mapping[Split, tuple[str, ...]] = {
     "test": ("test",),
 }
 """Names, before the ending, of a split's file in a folder of any task."""
-_PART = re.compile(r"-\d+-of-\d+$")
+_PART = re.compile(r"-\d+-of-(\d+)$")
 """Behind the name, where a split is cut into several files: train-00000-of-00002.parquet."""
 
 
@@ -115,12 +115,19 @@ def _usually_named(split: Split, paths: Sequence[Path]) -> list[Path]:
         if base.lower() in USUAL_NAMES[split]:
             named.setdefault(base + path.name.removeprefix(stem), []).append(path)
     if len(named) > 1:
-        names = ", ".join(sorted(named))
+        names = ", ".join(group[0].name for group in named.values())
         raise DataError(
             f"{paths[0].parent.name}: {names} could all be the {split} rows; keep one of them, or "
             "give the file or a glob as path"
         )
-    return next(iter(named.values()), [])
+    group = next(iter(named.values()), [])
+    part = _PART.search(require_supported(group[0].name)[0]) if group else None
+    if part and len(group) != int(part[1]):
+        raise DataError(
+            f"{group[0].parent.name}: of the {split} rows {len(group)} parts are there, such as "
+            f"{group[0].name}; expected {int(part[1])}"
+        )
+    return group
 
 
 def _at_url(url: str) -> Found:

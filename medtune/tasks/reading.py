@@ -32,7 +32,7 @@ class _RawSplit:
 
 
 def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) -> TaskRows:
-    """Find every split of a source; its examples are read when they are gone through.
+    """Find every split of a source and look at its first row; the rest is read when gone through.
 
     Args:
         rows: Where the rows are and how they are read; the ``data`` section is one.
@@ -40,8 +40,8 @@ def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) ->
         needs_train: Whether there have to be training rows.
 
     Raises:
-        DataError: There are no rows, or they cannot be told apart. While a split is gone through:
-            a row is bad (the message names the first), or a file has none.
+        DataError: There are no rows, they cannot be told apart, or a first row is bad. While a
+            split is gone through: a row is bad (the message names the first), or a file has none.
     """
     task = TASKS[rows.task]
     if rows.path and rows.path.startswith(PREFIX):
@@ -133,6 +133,7 @@ def _assembled(
     task: Task, section: Rows, raw: dict[Split, _RawSplit], notes: tuple[str, ...]
 ) -> TaskRows:
     reader = task.make_reader(section)
+    told = [task.explain(section, row) for part in raw.values() for row in islice(part.rows, 1)]
     return TaskRows(
         task=task.name,
         splits={
@@ -147,16 +148,8 @@ def _assembled(
             )
             for split, part in raw.items()
         },
-        notes=(*notes, *_explained(task, section, raw)),
+        notes=(*notes, *dict.fromkeys(note for note in told if note)),
     )
-
-
-def _explained(task: Task, section: Rows, raw: dict[Split, _RawSplit]) -> Iterator[str]:
-    """How the rows of each split are laid out, where the recipe leaves that open."""
-    for part in raw.values():
-        for first in islice(part.rows, 1):
-            if (note := task.explain(section, first)) is not None:
-                yield note
 
 
 def _examples(

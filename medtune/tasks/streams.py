@@ -1,6 +1,5 @@
 """Bytes of files, on this machine or at a URL, packed or not; every failure is one clear line."""
 
-import errno
 import gzip
 import io
 import os
@@ -91,8 +90,6 @@ def unreadable(name: str, error: Exception) -> DataError:
         reason = "no permission to read it"
     elif isinstance(error, IsADirectoryError):
         reason = "this is a folder; expected a file"
-    elif number == errno.ELOOP:
-        reason = "a link that leads to itself"
     else:
         # A file system may write the whole URL, secrets included, into its message.
         reason = f"could not be read: {os.strerror(number) if number else type(error).__name__}"

@@ -1,6 +1,7 @@
 """Where a task's rows are found: the recipe's folder, then $MEDTUNE_DATA, then the hub."""
 
 import dataclasses
+import hashlib
 import json
 import socket
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medtune.digests import sha256_file
+from medtune.digests import sha256_file, sha256_named
 from medtune.errors import DataError
 from medtune.recipe import Data
 from medtune.records import TaskRows
@@ -323,3 +324,179 @@ def test_the_hub_is_asked_only_where_no_folder_has_the_rows(hub_folder, tmp_path
     assert len(questions(read_task(Data(task="medmcqa")))) == 3  # nothing lies there yet
     write_lines(tmp_path / "d/qa/medmcqa/train.json", [medmcqa(4)])
     assert len(questions(read_task(Data(task="medmcqa")))) == 1
+
+
+def named_repository(folder: Path, splits: dict[str, int], readme: str = "") -> str:
+    for split, number in splits.items():
+        rows = [medqa(f"{split} {n}") for n in range(number)]
+        write_parquet(folder / f"data/{split}-00000-of-00001.parquet", rows)
+    (folder / "README.md").write_text(readme)
+    return f"hub:{folder}"
+
+
+def test_a_recipe_may_name_a_data_set_of_the_hub(hub_folder):
+    path = named_repository(hub_folder, {"train": 3, "validation": 2, "test": 1})
+    rows = read_task(Data(task="mcq", path=path))
+    for _ in range(2):
+        assert questions(rows) == [f"Question: train {n}" for n in range(3)]
+    assert questions(rows, "validation") == ["Question: validation 0", "Question: validation 1"]
+    (test,) = rows.splits["test"]
+    assert (test.id, test.where) == ("test-1", "repository (default, test) row 1")
+    assert rows.files["test"].file == "repository (default, test)"
+
+
+SIZED = """---
+dataset_info:
+  features:
+  - {{name: question, dtype: string}}
+  - {{name: answer_idx, dtype: string}}
+  - name: options
+    struct:
+    - {{name: A, dtype: string}}
+    - {{name: B, dtype: string}}
+    - {{name: C, dtype: string}}
+    - {{name: D, dtype: string}}
+  splits:
+  - {{name: train, num_bytes: {size}, num_examples: 3}}
+  dataset_size: {size}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("readme", "told"),
+    [
+        (SIZED.format(size=1 << 30), None),
+        (SIZED.format(size=(1 << 30) + 1), "1,073,741,825 bytes"),
+        ("", "the hub does not say how large it is"),
+    ],
+)
+def test_a_large_data_set_is_not_stored_here_and_its_rows_are_the_same(
+    hub_folder, tmp_path, readme, told
+):
+    rows = read_task(Data(task="mcq", path=named_repository(hub_folder, {"train": 3}, readme)))
+    streamed = "repository (default): read from the hub at every pass, not stored here: "
+    assert rows.notes == ((f"{streamed}{told}",) if told else ())
+    assert bool(list((tmp_path / "cache").glob("**/*.arrow"))) is (told is None)
+    for _ in range(2):
+        assert questions(rows) == [f"Question: train {n}" for n in range(3)]
+    expected = "".join(
+        json.dumps(medqa(f"train {n}"), sort_keys=True, ensure_ascii=False) + "\n" for n in range(3)
+    )
+    assert rows.files["train"].sha256 == hashlib.sha256(expected.encode()).hexdigest()
+
+
+def test_splits_of_the_hub_that_have_no_place_are_told(hub_folder):
+    (hub_folder / "x").mkdir(parents=True)
+    for split in ("train", "dev", "extra"):
+        write_parquet(hub_folder / f"x/{split}.parquet", [medqa(split)])
+    files = "".join(f"  - split: {s}\n    path: x/{s}.parquet\n" for s in ("train", "dev", "extra"))
+    (hub_folder / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: ward\n  data_files:\n{files}---\n"
+    )
+    rows = read_task(Data(task="mcq", path=f"hub:{hub_folder}:ward"))
+    assert rows.notes[0] == "repository (ward): the splits extra are left out"
+    assert questions(rows, "validation") == ["Question: dev"]
+    assert rows.files["validation"].file == "repository (ward, dev)"
+
+
+def test_a_data_set_of_the_hub_without_training_rows_is_refused_unless_none_are_needed(hub_folder):
+    data = Data(task="mcq", path=named_repository(hub_folder, {"test": 1}))
+    with pytest.raises(DataError, match=r"has no split train$"):
+        read_task(data)
+    assert set(read_task(data, needs_train=False).splits) == {"test"}
+
+
+def test_a_data_set_of_the_hub_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"^the hub's .*nothing \(default\) could not be read: "):
+        read_task(Data(task="mcq", path=f"hub:{tmp_path}/nothing"))
+
+
+def test_offline_a_data_set_of_the_hub_is_refused():
+    with pytest.raises(DataError, match=r"^hub:a/b: --offline keeps medtune from asking the hub"):
+        read_task(Data(task="mcq", path="hub:a/b"), offline=True)
+
+
+def test_rows_are_read_when_they_are_gone_through_and_anew_each_time(tmp_path):
+    file = write_lines(tmp_path / "train.jsonl", [medqa("one"), {}])
+    rows = read_task(Data(task="mcq", path=str(file)))
+    with pytest.raises(DataError, match=r"^train\.jsonl:2: "):
+        questions(rows)
+    first = iter(rows.splits["train"])
+    assert next(first).where == "train.jsonl:1"
+    write_lines(file, [medqa("one"), medqa("two")])
+    assert questions(rows) == ["Question: one", "Question: two"]
+
+
+def test_several_files_are_one_split_under_one_digest(tmp_path):
+    for name in ("b", "a"):
+        write_lines(tmp_path / f"{name}.jsonl", [medqa(name)])
+    rows = read_task(Data(task="mcq", path=f"{tmp_path}/*.jsonl"))
+    assert [(e.id, e.where) for e in rows.splits["train"]] == [
+        ("a-1", "a.jsonl:1"),
+        ("b-1", "b.jsonl:1"),
+    ]
+    assert rows.files["train"].file == "a.jsonl and 1 more files"
+    digests = {name: sha256_file(tmp_path / name) for name in ("a.jsonl", "b.jsonl")}
+    assert rows.files["train"].sha256 == sha256_named(digests)
+
+
+def test_of_several_files_none_may_be_empty(tmp_path):
+    write_lines(tmp_path / "a.jsonl", [medqa()])
+    (tmp_path / "b.csv").write_text("question,answer\n")
+    with pytest.raises(DataError, match=r"^b\.csv holds no row$"):
+        go_through(read_task(Data(task="mcq", path=str(tmp_path))))
+
+
+@pytest.mark.parametrize("raw", [b"", b"\n \n\n"])
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "tsv"])
+def test_a_file_that_is_empty_or_blank_holds_no_row(tmp_path, ending, raw):
+    (tmp_path / f"train.{ending}").write_bytes(raw)
+    with pytest.raises(DataError, match=rf"^train\.{ending} holds no row$"):
+        go_through(read_task(Data(task="mcq", path=str(tmp_path))))
+
+
+def test_no_message_or_id_names_the_folder_of_this_machine(tmp_path):
+    write_lines(tmp_path / "train.jsonl", [medqa()])
+    write_lines(tmp_path / "test.jsonl", [medqa(), {}])
+    rows = read_task(Data(task="mcq", path=str(tmp_path)))
+    (example,) = rows.splits["train"]
+    assert str(tmp_path) not in repr((example, rows.files, rows.notes))
+    with pytest.raises(DataError) as caught:
+        go_through(rows)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_test_rows_alone_are_enough_where_no_training_rows_are_needed(tmp_path):
+    write_lines(tmp_path / "test.jsonl", [medqa()])
+    data = Data(task="mcq", path=str(tmp_path))
+    assert set(read_task(data, needs_train=False).splits) == {"test"}
+    with pytest.raises(DataError, match="no training rows for task mcq"):
+        read_task(data)
+    with pytest.raises(DataError, match="no rows for task mcq"):
+        read_task(Data(task="mcq", path=str(tmp_path / "x")), needs_train=False)
+
+
+def test_the_columns_of_a_task_without_a_header_reach_its_reader(tmp_path, monkeypatch):
+    read_mcq = TASKS["mcq"].make_reader(Data(task="mcq"))
+
+    def read_table(rows):
+        full = (dataclasses.replace(row, values=medqa(row.text("question"))) for row in rows)
+        return read_mcq(list(full))
+
+    task = dataclasses.replace(TASKS["mcq"], header=("question",), make_reader=lambda _: read_table)
+    monkeypatch.setitem(TASKS, "mcq", task)
+    (tmp_path / "train.csv").write_text("one\ntwo\n")
+    rows = read_task(Data(task="mcq", path=str(tmp_path)))
+    assert questions(rows) == ["Question: one", "Question: two"]
+
+
+def test_what_the_first_rows_tell_is_noted_once(tmp_path, monkeypatch):
+    for name, letters in (("train", "ABC"), ("dev", "ABC"), ("test", "AB")):
+        write_lines(tmp_path / f"{name}.jsonl", [medqa(letters=letters), medqa(letters="ABCDE")])
+    task = dataclasses.replace(
+        TASKS["mcq"], explain=lambda section, row: f"{section.task} of {len(row.values['options'])}"
+    )
+    monkeypatch.setitem(TASKS, "mcq", task)
+    rows = read_task(Data(task="mcq", path=str(tmp_path)))
+    assert rows.notes == ("mcq of 3", "mcq of 2")
