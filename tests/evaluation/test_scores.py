@@ -15,7 +15,7 @@ from peft import PeftModel
 from medtune.data import Prepared, make_template, prepare
 from medtune.errors import RecipeError
 from medtune.evaluation import compare, require_prompts_fit, score, summarise
-from medtune.evaluation.scores import few_shot_messages
+from medtune.evaluation.prompts import few_shot_messages
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
 from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent, SplitFile, TaskRows
@@ -23,6 +23,7 @@ from medtune.scoring import Question, log_likelihoods
 from medtune.stats import mcnemar_exact, tango_interval, wilson
 
 PAD = 0
+NLL = "answer_nll_per_token"
 
 
 def choice(number: int, *, right: bool, group: str | None = None) -> ItemScore:
@@ -34,6 +35,7 @@ def choice(number: int, *, right: bool, group: str | None = None) -> ItemScore:
         num_answer_tokens=1,
         predicted="A" if right else "B",
         answer="A",
+        value=float(right),
     )
 
 
@@ -46,11 +48,14 @@ def free_text(
         num_answer_tokens=tokens,
         predicted="",
         answer="",
+        value=-log_likelihood / tokens,
     )
 
 
 def arm(name: str, right: str) -> ArmScore:
-    return summarise(name, 0, [choice(n, right=mark == "+") for n, mark in enumerate(right)])
+    return summarise(
+        name, 0, "accuracy", [choice(n, right=mark == "+") for n, mark in enumerate(right)]
+    )
 
 
 # Summaries and comparisons
@@ -68,7 +73,7 @@ def test_accuracy_is_the_share_of_right_items_with_its_interval() -> None:
 
 def test_the_loss_of_free_text_is_per_token_averaged_over_items() -> None:
     items = [free_text(1, -8.0, 4), free_text(2, -3.0, 3), free_text(3, -50.0, 10)]
-    found = summarise("base", 0, items)
+    found = summarise("base", 0, NLL, items)
     assert found.metric == "answer_nll_per_token"
     assert found.value == pytest.approx((2 + 1 + 5) / 3)
     assert found.interval_method == "student_t"
@@ -100,7 +105,10 @@ def test_the_difference_is_that_of_the_two_accuracies_and_turns_around(
 def test_repeated_groups_have_no_p_value() -> None:
     right = [choice(n, right=n % 3 > 0, group=f"patient-{n // 2}") for n in range(12)]
     wrong = [choice(n, right=n % 4 > 1, group=f"patient-{n // 2}") for n in range(12)]
-    adapter, base = summarise("adapter", 0, right), summarise("base", 0, wrong)
+    adapter, base = (
+        summarise("adapter", 0, "accuracy", right),
+        summarise("base", 0, "accuracy", wrong),
+    )
     found = compare(adapter, base)
     assert (adapter.num_items, adapter.num_groups) == (12, 6)
     assert adapter.interval_method == found.interval_method == "clustered_t"
@@ -108,8 +116,8 @@ def test_repeated_groups_have_no_p_value() -> None:
 
 
 def test_a_lower_loss_is_a_gain() -> None:
-    adapter = summarise("adapter", 0, [free_text(n, -2.0 - n, 2) for n in range(5)])
-    base = summarise("base", 0, [free_text(n, -4.0 if n < 4 else -5.0, 2) for n in range(5)])
+    adapter = summarise("adapter", 0, NLL, [free_text(n, -2.0 - n, 2) for n in range(5)])
+    base = summarise("base", 0, NLL, [free_text(n, -4.0 if n < 4 else -5.0, 2) for n in range(5)])
     found = compare(adapter, base)
     assert (found.gained, found.lost) == (2, 2)
     assert found.difference == pytest.approx((-1 - 0.5 + 0 + 0.5 + 0.5) / 5)
@@ -204,7 +212,9 @@ def run(model: PeftModel, ready: Prepared, **section: object) -> tuple[ArmScore,
     return report(model, ready, **section).arms
 
 
-def report(model: PeftModel, ready: Prepared, **section: object) -> ScoreReport:
+def report(
+    model: PeftModel, ready: Prepared, *, with_texts: bool = True, **section: object
+) -> ScoreReport:
     return score(
         model,
         ready,
@@ -212,6 +222,7 @@ def report(model: PeftModel, ready: Prepared, **section: object) -> ScoreReport:
         seed=7,
         pad_id=PAD,
         dtype="float32",
+        with_texts=with_texts,
         progress=Silent(),
     )
 
