@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from peft import PeftModel
 
 from medtune.data import Prepared, make_template, prepare
-from medtune.errors import RecipeError
+from medtune.digests import sha256_value
+from medtune.errors import DataError, RecipeError
 from medtune.evaluation import compare, require_prompts_fit, score, summarise
+from medtune.evaluation.answers import choose_metric
 from medtune.evaluation.prompts import few_shot_messages
+from medtune.evaluation.rouge import rouge_l
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
 from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent, SplitFile, TaskRows
@@ -124,6 +127,41 @@ def test_a_lower_loss_is_a_gain() -> None:
     assert found.p_value is None
 
 
+def note(number: int, value: float, text: str = "a note", *, is_complete: bool = True) -> ItemScore:
+    return replace(
+        free_text(number, -1.0, 1),
+        log_likelihoods=(),
+        value=value,
+        text=text,
+        is_complete=is_complete,
+    )
+
+
+def test_higher_rouge_is_a_gain_and_cut_and_empty_texts_are_counted() -> None:
+    adapter = [note(1, 0.5), note(2, 0.25), note(3, 0.75, is_complete=False), note(4, 0.5)]
+    base = [note(1, 0.25), note(2, 0.5), note(3, 0.0, " \n", is_complete=False), note(4, 0.5)]
+    after, before = (
+        summarise("adapter", 0, "rouge_l", adapter),
+        summarise("base", 0, "rouge_l", base),
+    )
+    assert (after.value, after.num_cut, after.num_empty) == (0.5, 1, 0)
+    assert (before.num_cut, before.num_empty) == (1, 1)
+    found = compare(after, before)
+    assert found.difference == pytest.approx((0.25 - 0.25 + 0.75 + 0) / 4)
+    assert (found.gained, found.lost, found.p_value) == (2, 1, None)
+    assert found.interval_method == "student_t"
+    assert before.remark() == (
+        "base, 0 examples in the prompt: of 4 texts 1 were cut at evaluate.max_new_tokens, "
+        "1 were empty"
+    )
+    assert summarise("base", 0, "rouge_l", adapter[:2]).remark() is None
+
+
+def test_scores_that_nothing_was_written_for_count_no_texts() -> None:
+    found = arm("base", "+-")
+    assert (found.num_cut, found.num_empty, found.remark()) == (None, None, None)
+
+
 # Examples in the prompt
 
 TRAIN = [make_example(f"q{n}", f"a{n}", id=f"row-{n}", system="rules") for n in range(10)]
@@ -185,6 +223,12 @@ def letters(count: int, prefix: str, *, offset: int = 0) -> list[Example]:
 CHATS = [
     make_example("Fever?", "Take your temperature.", id="test-0", system="Be brief."),
     make_example("Cough?", "Drink tea.", "And then?", "Rest and sleep.", id="test-1"),
+]
+
+NOTES = [
+    *CHATS,
+    make_example("The doctor asks about fever and vitamins. Note?", "No fever.", id="test-2"),
+    make_example("Note?", "The patient has a fever, and vitamin C is missing.", id="test-3"),
 ]
 
 
@@ -290,6 +334,97 @@ def test_free_text_is_scored_on_the_last_answer_with_its_stop(
     assert adapter.value == pytest.approx(sum(losses) / 2, abs=1e-4)
     assert found.protocol.startswith("answer_nll_per_token")
     assert math.isfinite(found.comparisons[0].difference)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_a_written_answer_is_what_a_plain_loop_writes_and_scores_its_rouge(
+    base: FrozenBase, model: PeftModel, batch_size: int
+) -> None:
+    ready = prepared(base, NOTES)
+    found = report(
+        model, ready, metric="rouge_l", max_new_tokens=9, few_shot=1, batch_size=batch_size
+    )
+    assert [(arm.arm, arm.few_shot) for arm in found.arms] == [
+        ("base", 0), ("base", 1), ("adapter", 0)
+    ]  # fmt: skip
+    assert found.protocol.startswith("rouge_l: F-measure")
+    adapter = found.arms[-1]
+    for example, item in zip(NOTES, adapter.items, strict=True):
+        ids = list(ready.encoder.prompt(example.prompt))
+        length = len(ids)
+        assert item.prompt_digest == sha256_value(ids)
+        with torch.no_grad():
+            while len(ids) < length + 9 and ids[-1] != base.tokenizer.eos_token_id:
+                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        assert item.text == base.tokenizer.decode(ids[length:], skip_special_tokens=True)
+        assert item.is_complete == (ids[-1] == base.tokenizer.eos_token_id)
+        assert item.value == rouge_l(example.answer, item.text)
+        assert (item.log_likelihoods, item.predicted, item.answer) == ((), "", "")
+    assert adapter.value == pytest.approx(sum(i.value for i in adapter.items) / len(NOTES))
+    assert adapter.num_cut == sum(item.is_complete is False for item in adapter.items)
+    texts = [[item.text for item in arm.items] for arm in found.arms]
+    assert texts[0] != texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: PeftModel) -> None:
+    ready = prepared(base, NOTES)
+    settings = {"metric": "rouge_l", "max_new_tokens": 9}
+    told, kept = (
+        report(model, ready, **settings),
+        report(model, ready, with_texts=False, **settings),
+    )
+    assert kept.comparisons == told.comparisons
+    assert [arm.summary() for arm in kept.arms] == [arm.summary() for arm in told.arms]
+    for ours, theirs in zip(kept.arms[0].items, told.arms[0].items, strict=True):
+        assert ours.text is None
+        assert replace(ours, text=theirs.text) == theirs
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "metric"),
+    [
+        ("chat", "auto", "answer_nll_per_token"),
+        ("chat", "answer_nll", "answer_nll_per_token"),
+        ("chat", "rouge_l", "rouge_l"),
+        ("mts_dialog", "auto", "rouge_l"),
+        ("aci_bench", "auto", "rouge_l"),
+        ("mts_dialog", "answer_nll", "answer_nll_per_token"),
+    ],
+)
+def test_the_metric_follows_from_the_task_unless_the_recipe_says_otherwise(
+    base: FrozenBase, task: str, setting: str, metric: str
+) -> None:
+    section = Evaluate(metric=setting)
+    assert choose_metric(task, CHATS, section) == metric
+    assert choose_metric(task, letters(2, "test"), section) == "accuracy"
+
+
+def test_an_answer_beyond_the_bases_context_is_refused_before_it_is_written(
+    base: FrozenBase,
+) -> None:
+    ready = prepared(base, CHATS)
+    longest = max(len(ready.encoder.prompt(example.prompt)) for example in CHATS)
+    section = Evaluate(metric="rouge_l", max_new_tokens=30)
+    require_prompts_fit(ready, section, seed=7, context_tokens=longest + 30)
+    with pytest.raises(
+        RecipeError,
+        match=rf"has {longest} tokens, evaluate\.max_new_tokens is 30, and this base reads "
+        rf"{longest + 29}; lower evaluate\.max_new_tokens",
+    ):
+        require_prompts_fit(ready, section, seed=7, context_tokens=longest + 29)
+
+
+def test_a_reference_without_a_word_that_rouge_counts_is_refused_by_its_row(
+    base: FrozenBase,
+) -> None:
+    ready = prepared(base, [*CHATS, make_example("Plan?", "—", id="test-7")])
+    with pytest.raises(
+        DataError, match=r"^rows\.jsonl:7: .* of 1 characters has no word"
+    ) as caught:
+        require_prompts_fit(ready, Evaluate(metric="rouge_l"), seed=7, context_tokens=None)
+    assert "—" not in str(caught.value)
+    require_prompts_fit(ready, Evaluate(), seed=7, context_tokens=None)
 
 
 def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
