@@ -48,7 +48,8 @@ def generate(
         prompts: Token ids; none is empty.
         stop_ids: Tokens that end a text; at least one.
         max_new_tokens: Longest text, stop token included.
-        batch_size: Prompts written behind at once; changes no text, up to rounding.
+        batch_size: Prompts written behind at once. Changes no text in float32; in bfloat16 rounding
+            depends on it, and one token that changes changes all behind it.
         pad_id: Stands before shorter prompts of a batch, where nothing attends to it.
         progress: Where to report.
     """

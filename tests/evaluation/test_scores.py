@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_example
+from conftest import CHAT_TEMPLATE, make_example
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
@@ -16,8 +16,8 @@ from medtune.data import Prepared, make_template, prepare
 from medtune.digests import sha256_value
 from medtune.errors import DataError, RecipeError
 from medtune.evaluation import compare, require_prompts_fit, score, summarise
-from medtune.evaluation.answers import choose_metric
-from medtune.evaluation.prompts import few_shot_messages
+from medtune.evaluation.answers import choose_metric, make_questions, write
+from medtune.evaluation.prompts import few_shot_messages, make_prompts, scored_examples
 from medtune.evaluation.rouge import rouge_l
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
@@ -365,6 +365,41 @@ def test_a_written_answer_is_what_a_plain_loop_writes_and_scores_its_rouge(
     texts = [[item.text for item in arm.items] for arm in found.arms]
     assert texts[0] != texts[1]
     assert texts[0] != texts[2]
+
+
+def test_a_text_ends_at_the_tokenizers_own_end_too(tiny_base: Path, model: PeftModel) -> None:
+    def texts(ending: str | None) -> list[ItemScore]:
+        section = Base(model=str(tiny_base), dtype="float32")
+        tokenizer = load_tokenizer(locate_base(section, offline=True, progress=Silent()))
+        tokenizer.chat_template = CHAT_TEMPLATE.replace("{{ eos_token }}", "<|system|>")
+        if ending is not None:
+            tokenizer.eos_token = ending
+        rows = TaskRows(task="chat", splits={"train": NOTES, "test": NOTES[:1]}, files={})
+        data = Data(task="chat", validation_fraction=0.0)
+        ready = prepare(rows, data, make_template("tokenizer", tokenizer), seed=7)
+        assert ready.encoder.template.stop_token == "<|system|>"
+        part = scored_examples(ready, Evaluate())
+        prompts = make_prompts(ready, Evaluate(), 0, 7)
+        return write(
+            model,
+            part,
+            make_questions(part, prompts, ready.encoder),
+            ready.encoder,
+            Evaluate(max_new_tokens=9),
+            pad_id=PAD,
+            step="writing",
+            progress=Silent(),
+        )
+
+    [whole] = texts(None)
+    assert not whole.is_complete
+    assert whole.text is not None
+    letter = next(c for c in whole.text if c.isascii() and c.isalpha())
+    [ended] = texts(letter)
+    assert ended.text is not None
+    assert ended.is_complete
+    assert whole.text.startswith(ended.text)
+    assert len(ended.text) < len(whole.text)
 
 
 def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: PeftModel) -> None:
