@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from medtune.digests import write_text
+from medtune.metrics import METRICS
 from medtune.models.adapter import CARD
 from medtune.models.inits import TAKES_FROM_BASE
 from medtune.recipe import Adapter, Recipe
@@ -76,27 +77,27 @@ def _score_section(scores: ScoreReport | None) -> str:
         f"{scores.dtype}.",
         "| arm | examples in the prompt | value | 95 % interval |\n|---|---|---|---|\n"
         + "\n".join(arm_row(arm) for arm in scores.arms),
-        "\n".join(f"- {comparison_text(c)}" for c in scores.comparisons),
+        "\n".join(f"- {comparison_text(c, scores.arms[0].metric)}" for c in scores.comparisons),
+        *(remark for arm in scores.arms if (remark := arm.remark())),
     ]
     return "\n\n".join(lines)
 
 
 def arm_row(arm: ArmScore) -> str:
     """One arm as a row of a Markdown table."""
-    value, low, high = (_shown(arm.metric, v) for v in (arm.value, *arm.interval))
+    metric = METRICS[arm.metric]
+    low, high = map(metric.number, arm.interval)
+    value = metric.figure(arm.value)
     return f"| {arm.arm} | {arm.few_shot} | {value} | {low} to {high} ({arm.interval_method}) |"
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: Comparison, metric_name: str) -> str:
     """One comparison as a sentence."""
-    low, high = comparison.interval
+    metric = METRICS[metric_name]
+    low, high = (metric.number(bound, sign="+") for bound in comparison.interval)
     p_value = "" if comparison.p_value is None else f", exact McNemar p = {comparison.p_value:.2g}"
     return (
-        f"against {comparison.against}: {comparison.difference:+.3f} "
-        f"(95 % {low:+.3f} to {high:+.3f}, {comparison.interval_method}{p_value}); "
+        f"against {comparison.against}: {metric.figure(comparison.difference, sign='+')} "
+        f"(95 % {low} to {high}, {comparison.interval_method}{p_value}); "
         f"{comparison.gained} items gained, {comparison.lost} lost"
     )
-
-
-def _shown(metric: str, value: float) -> str:
-    return f"{value:.1%}" if metric == "accuracy" else f"{value:.3f} nats"

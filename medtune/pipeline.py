@@ -319,6 +319,7 @@ def _score(model: PeftModel, inputs: Inputs, run: Path, progress: Progress) -> S
         seed=recipe.seed,
         pad_id=inputs.pad_id,
         dtype=recipe.base.dtype,
+        with_texts=not recipe.data.private,
         progress=progress,
     )
     values = asdict(report) | {"arms": [arm.summary() for arm in report.arms]}

@@ -14,6 +14,8 @@ RESULT_PACKAGES = (
     "tokenizers",
     "bitsandbytes",
     "numpy",
+    "rouge-score",
+    "nltk",  # stems the words for rouge-score
 )
 """Distributions whose version can change a result: the lock records them."""
 

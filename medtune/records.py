@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, get_args
 
+from medtune.metrics import MetricName
+
 Role = Literal["system", "user", "assistant"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -112,16 +114,20 @@ class ItemScore:
     prompt_digest: str
     """sha256 over the token ids of the prompt."""
     log_likelihoods: tuple[float, ...]
-    """Natural log-probability per option, in the task's order; of the answer for free text."""
+    """Natural log-probability per option, in the task's order; of the answer for free text; empty
+    where the model wrote an answer itself."""
     num_answer_tokens: int
     """Tokens of the right answer, stop token excluded for options and included for free text."""
     predicted: str
+    """The most likely option; empty for free text."""
     answer: str
-
-    @property
-    def is_correct(self) -> bool:
-        """Whether the most likely option is the right one."""
-        return self.predicted == self.answer
+    """The right option; empty for free text."""
+    value: float
+    """What the item counts for: 1 (right) or 0, nats per token, or ROUGE-L from 0 to 1."""
+    text: str | None = None
+    """What the model wrote; None where nothing was to be written, or where rows are private."""
+    is_complete: bool | None = None
+    """False where the text was cut at evaluate.max_new_tokens; None as above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +136,7 @@ class ArmScore:
 
     arm: str
     few_shot: int
-    metric: Literal["accuracy", "answer_nll_per_token"]
+    metric: MetricName
     value: float
     interval: tuple[float, float]
     """95 % confidence."""
@@ -139,7 +145,20 @@ class ArmScore:
     more than one item, the interval is clustered; see ``evaluation.intervals``."""
     num_items: int
     num_groups: int
+    num_cut: int | None = None
+    """Texts cut at evaluate.max_new_tokens; None where nothing was written."""
+    num_empty: int | None = None
+    """Texts of blanks alone, which score 0; None where nothing was written."""
     items: tuple[ItemScore, ...]
+
+    def remark(self) -> str | None:
+        """How many texts were cut or empty, as a sentence; None where none was."""
+        if not (self.num_cut or self.num_empty):
+            return None
+        return (
+            f"{self.arm}, {self.few_shot} examples in the prompt: of {self.num_items} texts "
+            f"{self.num_cut} were cut at evaluate.max_new_tokens, {self.num_empty} were empty"
+        )
 
     def summary(self) -> dict[str, Any]:
         """Everything but the items, for ``scores.json``."""
@@ -160,7 +179,7 @@ class Comparison:
     """Two-sided exact McNemar; None where items are no independent rights and wrongs."""
     gained: int
     lost: int
-    """Items that only the adapter, only the base has right; for a loss: lower, higher."""
+    """Items that only the adapter, only the base has right; of other metrics: better, worse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

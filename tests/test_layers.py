@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
     {"errors"},
-    {"stats", "digests", "overlap"},
+    {"stats", "digests", "metrics", "overlap"},
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},
@@ -18,18 +18,7 @@ LAYERS = [
     {"cli"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-WITHOUT_TORCH = {
-    "errors",
-    "stats",
-    "digests",
-    "overlap",
-    "recipe",
-    "records",
-    "runs",
-    "seeds",
-    "tasks",
-    "cli",
-}
+WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {"recipe", "records", "runs", "seeds", "tasks", "cli"}
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -369,6 +370,57 @@ def test_chat_rows_are_split_by_group_and_scored_by_likelihood(tmp_path: Path, t
     assert sum(part["kept"] for part in account["splits"].values()) == 60
 
 
+@pytest.fixture
+def notes(tmp_path: Path, tiny_base: Path) -> Path:
+    """A recipe file whose answers are written and compared with the reference."""
+    rows = write_jsonl(tmp_path / "chat.jsonl", [chat(i) for i in range(60)])
+    values = recipe(
+        tiny_base,
+        rows,
+        data={"task": "chat", "validation_fraction": 0.2, "test_fraction": 0.2},
+        train={"max_steps": 24, "learning_rate": 0.02},
+        evaluate={"few_shot": 0, "metric": "rouge_l", "max_new_tokens": 24},
+    )
+    return write_recipe(tmp_path / "notes.yaml", values)
+
+
+def test_a_model_that_learned_its_answers_writes_them(notes: Path, tmp_path: Path):
+    run = medtune.train(notes, out=tmp_path / "runs")
+    assert run.scores is not None
+    base, adapter = run.scores.arms
+    assert base.metric == adapter.metric == "rouge_l"
+    assert base.value < 0.3 < 0.7 < adapter.value
+    assert adapter.num_cut == adapter.num_empty == 0 < base.num_cut
+    items = [json.loads(line) for line in (run.path / "items.jsonl").read_text().splitlines()]
+    # "Vitamin C." word for word, up to the stop token.
+    full = [item for item in items if item["arm"] == "adapter" and item["value"] == 1.0]
+    assert full
+    assert all(re.fullmatch(r"Vitamin [ABCD]\.", item["text"]) for item in full)
+    scores = json.loads((run.path / "scores.json").read_text())
+    assert [arm["num_cut"] for arm in scores["arms"]] == [base.num_cut, 0]
+    card = (run.adapter / "README.md").read_text()
+    assert f"| adapter | 0 | ROUGE-L {100 * adapter.value:.1f} |" in card
+    assert f"of {base.num_items} texts {base.num_cut} were cut" in card
+
+
+def test_what_is_written_about_private_rows_is_kept_in_no_file(notes: Path, tmp_path: Path):
+    told = medtune.train(notes, out=tmp_path / "a")
+    run = medtune.train(notes, {"data.private": True}, out=tmp_path / "b")
+    assert run.scores is not None
+    assert told.scores is not None
+    assert run.scores.comparisons == told.scores.comparisons
+    items = [json.loads(line) for line in (run.path / "items.jsonl").read_text().splitlines()]
+    assert {item["text"] for item in items} == {None}
+
+
+def test_an_answer_that_the_base_has_no_room_for_is_refused(notes: Path, tmp_path: Path):
+    with pytest.raises(
+        RecipeError, match=r"evaluate\.max_new_tokens is 500, and this base reads 5"
+    ):
+        medtune.train(notes, {"evaluate.max_new_tokens": 500}, out=tmp_path / "runs")
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
 def test_rows_without_a_test_split_train_and_say_that_nothing_was_scored(
     tmp_path: Path, tiny_base: Path
 ):
@@ -521,9 +573,9 @@ main()
 
 
 def test_every_field_of_the_schema_is_read_by_some_run(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    # R36: three runs that between them need every field.
+    # R36: four runs that between them need every field.
     read: set[tuple[str, str]] = set()
     plain = Section.__getattribute__
 
@@ -543,6 +595,7 @@ def test_every_field_of_the_schema_is_read_by_some_run(
     medtune.train(project, held_out | dropped, out=tmp_path / "b")
     others = {"adapter.init": "pissa", "adapter.rslora": True, "train.lora_plus_ratio": 4}
     medtune.train(project, {**others, "train.seeds": [3]}, out=tmp_path / "c")
+    medtune.train(notes, {"train.max_steps": 1}, out=tmp_path / "d")
     monkeypatch.undo()
     fields = {
         (section.__name__, name)

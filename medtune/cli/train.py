@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
 from medtune.cli.progress import make_progress
 from medtune.errors import BaseError, MedtuneError
+from medtune.metrics import METRICS, Metric
 from medtune.recipe import load, require_paths
 from medtune.records import ArmScore, Comparison, ScoreReport
 from medtune.seeds import SeedRuns, Spread
@@ -121,58 +123,55 @@ def _print_run(run: "Run") -> None:
 def _print_seeds(found: SeedRuns) -> None:
     console = Console(highlight=False)
     for number, run in enumerate(found.runs):
-        figures = [f"{arm.arm} {_shown(arm.metric, arm.score.values[number])}" for arm in found.arms
-                   if not arm.few_shot]  # fmt: skip
+        figures = [f"{arm.arm} {METRICS[arm.metric].figure(arm.score.values[number])}"
+                   for arm in found.arms if not arm.few_shot]  # fmt: skip
         if run.validation_loss is not None:
             figures.append(f"validation loss {run.validation_loss:.4f} nats per token")
         figures.append(f"digest {run.adapter_digest}")
         console.print(f"seed {run.seed}: {', '.join(figures)}", soft_wrap=True)
     for arm in found.arms:
-        mean = _mean(arm.metric, arm.score)
-        console.print(f"{arm.arm}, {arm.few_shot} examples in prompt: {arm.metric} {mean}")
+        metric = METRICS[arm.metric]
+        mean = _mean(metric.number, arm.score)
+        console.print(f"{arm.arm}, {arm.few_shot} examples in prompt: {metric.label} {mean}")
     if found.validation_loss is not None:
-        console.print(f"validation loss {_mean('nats per token', found.validation_loss)}")
+        console.print(f"validation loss {_mean('{:.4f}'.format, found.validation_loss)}")
     console.print("mean ± sample standard deviation over the training seeds")
     console.print(f"the runs are in {found.path}", soft_wrap=True)
 
 
-def _mean(metric: str, spread: Spread) -> str:
-    return f"{_shown(metric, spread.mean)} ± {_shown(metric, spread.sd)}"
-
-
-def _shown(metric: str, value: float) -> str:
-    return f"{value:.1%}" if metric == "accuracy" else f"{value:.4f}"
+def _mean(shown: Callable[[float], str], spread: Spread) -> str:
+    return f"{shown(spread.mean)} ± {shown(spread.sd)}"
 
 
 def _print_scores(console: Console, scores: ScoreReport) -> None:
     console.print(f"scored on {scores.test_set}", soft_wrap=True)
+    metric = METRICS[scores.arms[0].metric]
     table = Table(box=None, pad_edge=False)
-    for column in ("", "examples in prompt", scores.arms[0].metric, "95 % interval", "items"):
+    for column in ("", "examples in prompt", metric.label, "95 % interval", "items"):
         table.add_column(column)
     for arm in scores.arms:
         table.add_row(arm.arm, str(arm.few_shot), *_figures(arm), str(arm.num_items))
     console.print(table)
     for comparison in scores.comparisons:
-        console.print(_sentence(comparison, scores.arms[0].metric), soft_wrap=True)
+        console.print(_sentence(comparison, metric), soft_wrap=True)
+    for arm in scores.arms:
+        if remark := arm.remark():
+            console.print(remark, soft_wrap=True)
 
 
 def _figures(arm: ArmScore) -> tuple[str, str]:
-    value, low, high = (_shown(arm.metric, number) for number in (arm.value, *arm.interval))
+    value, low, high = map(METRICS[arm.metric].number, (arm.value, *arm.interval))
     return value, f"{low} to {high}"
 
 
-def _sentence(comparison: Comparison, metric: str) -> str:
-    low, high = comparison.interval
-    if metric == "accuracy":
-        figures = f"{comparison.difference:+.1%} (95 % {low:+.1%} to {high:+.1%})"
-        better = low > 0
-        worse = high < 0
-    else:
-        figures = f"{comparison.difference:+.4f} nats (95 % {low:+.4f} to {high:+.4f})"
-        better = high < 0
-        worse = low > 0
+def _sentence(comparison: Comparison, metric: Metric) -> str:
+    low, high = (metric.number(bound, sign="+") for bound in comparison.interval)
+    # Shown only where the whole interval is on one side of no difference.
+    better = all(metric.is_better(bound) for bound in comparison.interval)
+    worse = all(metric.is_better(-bound) for bound in comparison.interval)
     verdict = "improved" if better else "worse" if worse else "no difference shown"
     return (
-        f"adapter against {comparison.against}: {figures}: {verdict}; "
+        f"adapter against {comparison.against}: "
+        f"{metric.figure(comparison.difference, sign='+')} (95 % {low} to {high}): {verdict}; "
         f"{comparison.gained} items gained, {comparison.lost} lost"
     )

@@ -85,6 +85,14 @@ class Encoder:
         """
         return tuple(self._continued(list(prompt_ids), text, "a continuation"))
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an answer, without control tokens, as a chat would show it."""
+        return str(
+            self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+
     def example(self, example: Example) -> Encoded:
         """Encode a conversation and prove its mask.
 

@@ -3,10 +3,12 @@
     share of right answers      wilson; clustered_t where groups repeat
     change of right answers     tango; clustered_t where groups repeat
     mean loss, or its change    student_t; clustered_t where groups repeat
+    mean of fractions (ROUGE),  the same, kept within what can be
+    or its change
 
 A t interval has no width where all items agree, although that shows no more than that nothing else
 was seen in so many groups. There, each group is counted as one item: wilson_of_groups and
-tango_of_groups.
+tango_of_groups. For fractions that is careful: none spread more than zeros and ones do.
 """
 
 from collections.abc import Sequence
@@ -25,26 +27,36 @@ class NamedInterval(NamedTuple):
 
 def share_interval(right: Sequence[float], groups: Sequence[str]) -> NamedInterval:
     """Interval for the mean of zeros and ones, in [0, 1]."""
-    num_groups = len(set(groups))
-    if num_groups == len(right):
+    if len(set(groups)) == len(right):
         return _named(wilson(int(sum(right)), len(right)), "wilson")
-    if len(set(right)) == 1:
-        return _named(wilson(num_groups * int(right[0]), num_groups), "wilson_of_groups")
-    low, high = mean_interval(right, groups)
-    return NamedInterval(max(0.0, low), min(1.0, high), "clustered_t")
+    return fraction_interval(right, groups)
 
 
 def change_interval(changes: Sequence[float], groups: Sequence[str]) -> NamedInterval:
     """Interval for the mean of -1 (lost), 0 and 1 (gained), in [-1, 1]."""
-    num_groups = len(set(groups))
-    if num_groups == len(changes):
+    if len(set(groups)) == len(changes):
         gained, lost = changes.count(1.0), changes.count(-1.0)
         return _named(tango_interval(gained, lost, len(changes)), "tango")
-    if len(set(changes)) == 1:
+    return fraction_change_interval(changes, groups)
+
+
+def fraction_interval(fractions: Sequence[float], groups: Sequence[str]) -> NamedInterval:
+    """Interval for the mean of numbers from 0 to 1, in [0, 1]."""
+    if set(fractions) in ({0.0}, {1.0}):
+        num_groups = len(set(groups))
+        return _named(wilson(num_groups * int(fractions[0]), num_groups), "wilson_of_groups")
+    low, high, method = loss_interval(fractions, groups)
+    return NamedInterval(max(0.0, low), min(1.0, high), method)
+
+
+def fraction_change_interval(changes: Sequence[float], groups: Sequence[str]) -> NamedInterval:
+    """Interval for the mean of numbers from -1 to 1, in [-1, 1]."""
+    if set(changes) in ({-1.0}, {0.0}, {1.0}):
+        num_groups = len(set(groups))
         gained, lost = num_groups * (changes[0] == 1), num_groups * (changes[0] == -1)
         return _named(tango_interval(gained, lost, num_groups), "tango_of_groups")
-    low, high = mean_interval(changes, groups)
-    return NamedInterval(max(-1.0, low), min(1.0, high), "clustered_t")
+    low, high, method = loss_interval(changes, groups)
+    return NamedInterval(max(-1.0, low), min(1.0, high), method)
 
 
 def loss_interval(losses: Sequence[float], groups: Sequence[str]) -> NamedInterval:

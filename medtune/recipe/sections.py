@@ -152,7 +152,7 @@ class Evaluate(Section):
     limit: Positive | None = None
     """Score the first rows only; the result is then marked incomplete."""
     batch_size: Positive = 16
-    """Prompts in one forward pass."""
+    """Prompts in one forward pass. In bfloat16 texts for rouge_l depend on it, by rounding."""
 
 
 class Recipe(Section):

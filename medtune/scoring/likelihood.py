@@ -3,20 +3,16 @@
 Goes in: prompts and the continuations to weigh, as token ids. Comes out: a natural log-probability
 for each. Prompts cost no logits: the head runs at the positions that predict a continuation. What
 all prompts begin with (examples in the prompt, a system message) is computed once.
-
-The head runs in float32 whatever the model's precision: logits in bfloat16 have three digits, and
-with them 20 to 60 % of smollm2-135m's four-option questions ended in a tie, which an arg-max gives
-to the first option without a word.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from medtune.records import Progress
+from medtune.scoring.conditions import evaluation_mode, float32_head
 
 MIN_SHARED_TOKENS = 32
 """Shorter common beginnings are not worth a pass of their own."""
@@ -66,7 +62,7 @@ def log_likelihoods(
     )
     results = [[0.0] * len(question.continuations) for question in questions]
     vocabulary = model.get_output_embeddings().weight.shape[0]  # type: ignore[operator]
-    with _evaluation_mode(model), _float32_head(model):
+    with evaluation_mode(model), float32_head(model):
         cache = _cache(model, questions[0].prompt[:shared], device) if shared else None
         for batch in _batches(rows, batch_size, vocabulary):
             found = _run(model, batch, cache, shared, pad_id, device)
@@ -80,34 +76,6 @@ def log_likelihoods(
 def num_rows(questions: Sequence[Question]) -> int:
     """Sequences that ``log_likelihoods`` will run, for a progress bar."""
     return sum(1 for n, question in enumerate(questions) for _ in _rows(n, question, 0))
-
-
-@contextmanager
-def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout off, and leave the model as it was."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-@contextmanager
-def _float32_head(model: torch.nn.Module) -> Iterator[None]:
-    """Let the head give float32 logits; what the model does to them afterwards it still does."""
-    head = model.get_output_embeddings()  # type: ignore[operator]
-    weight_VD = head.weight.float()
-    bias_V = None if getattr(head, "bias", None) is None else head.bias.float()
-
-    def in_float32(_: object, arguments: tuple[torch.Tensor], __: object) -> torch.Tensor:
-        return torch.nn.functional.linear(arguments[0].float(), weight_VD, bias_V)
-
-    handle = head.register_forward_hook(in_float32)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _rows(number: int, question: Question, shared: int) -> Iterator[_Row]:

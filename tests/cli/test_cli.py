@@ -3,13 +3,14 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from fixtures import recipe, write_questions, write_recipe
+from fixtures import chat, recipe, write_jsonl, write_questions, write_recipe
 
 MEDTUNE = [sys.executable, "-m", "medtune"]
 
@@ -180,3 +181,30 @@ def test_every_bundled_recipe_is_valid_and_runs_on_the_default_base():
 
     for path in recipes_folder().glob("*.yaml"):
         assert load(path, ["base.model=smollm2-135m"]).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("metric", "heading", "better", "worse"),
+    [
+        ("rouge_l", "ROUGE-L", r"ROUGE-L \+\d+\.\d \(95 % \+.* to \+", r"ROUGE-L -\d+\.\d \("),
+        ("answer_nll", "answer_nll_per_token", r"-\d\.\d{4} nats \(95 % -", r"\+.* nats \("),
+    ],
+)
+def test_a_gain_in_free_text_is_told_as_one_whichever_way_is_better(
+    tmp_path: Path, tiny_base: Path, metric: str, heading: str, better: str, worse: str
+):
+    rows = write_jsonl(tmp_path / "chat.jsonl", [chat(i) for i in range(60)])
+    values = recipe(
+        tiny_base,
+        rows,
+        data={"task": "chat", "validation_fraction": 0.0, "test_fraction": 0.2},
+        train={"max_steps": 16, "learning_rate": 0.02},
+        evaluate={"few_shot": 0, "metric": metric, "max_new_tokens": 24},
+    )
+    project = write_recipe(tmp_path / "recipe.yaml", values)
+    done = medtune("train", project, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert f"examples in prompt  {heading}" in done.stdout
+    assert re.search(rf"in the prompt: {better}.*\): improved; ", done.stdout), done.stdout
+    assert bool(re.search(r"of \d+ texts \d+ were cut at", done.stdout)) == (metric == "rouge_l")
+    assert not re.search(worse, done.stdout)

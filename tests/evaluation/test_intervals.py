@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from medtune.evaluation.intervals import change_interval, loss_interval, share_interval
+from medtune.evaluation.intervals import (
+    change_interval,
+    fraction_change_interval,
+    fraction_interval,
+    loss_interval,
+    share_interval,
+)
 from medtune.stats import mean_interval, tango_interval, wilson
 
 LETTERS = st.sampled_from("abcdef")
@@ -38,6 +44,35 @@ def test_a_loss_of_independent_items_has_students_interval(losses: list[float]) 
     assert found.method == "student_t"
     expected = ttest_1samp(losses, 0.0).confidence_interval(0.95)
     assert found[:2] == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30, unique=True))
+def test_fractions_and_their_changes_have_students_interval_within_what_can_be(
+    changes: list[float],
+) -> None:
+    for values, found, low in (
+        (changes, fraction_change_interval(changes, alone(changes)), -1.0),
+        ([abs(c) for c in changes], fraction_interval([abs(c) for c in changes],
+                                                      alone(changes)), 0.0),
+    ):  # fmt: skip
+        expected = ttest_1samp(values, 0.0).confidence_interval(0.95)
+        clamped = (max(low, expected.low), min(1.0, expected.high))
+        assert found.method == "student_t"
+        assert found[:2] == pytest.approx(clamped, rel=1e-6, abs=1e-9)
+        repeated = fraction_change_interval(values * 2, alone(changes) * 2)
+        assert repeated.method == "clustered_t"
+        assert repeated[:2] == pytest.approx(
+            fraction_change_interval(values, alone(changes))[:2], rel=1e-6, abs=1e-9
+        )
+
+
+def test_texts_that_all_score_nothing_or_do_not_change_are_no_certainty() -> None:
+    groups = [f"visit-{n // 2}" for n in range(20)]
+    assert fraction_interval([0.0] * 20, groups) == (*wilson(0, 10), "wilson_of_groups")
+    assert fraction_change_interval([0.0] * 20, groups) == (
+        *tango_interval(0, 0, 10), "tango_of_groups"
+    )  # fmt: skip
+    assert fraction_interval([0.5, 0.25], ["a"] * 2)[:2] == (0.0, 1.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), LETTERS), min_size=7, max_size=60))

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_example
+from conftest import CHAT_TEMPLATE, make_example
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 
 from medtune.data import Prepared, make_template, prepare
-from medtune.errors import RecipeError
+from medtune.digests import sha256_value
+from medtune.errors import DataError, RecipeError
 from medtune.evaluation import compare, require_prompts_fit, score, summarise
-from medtune.evaluation.scores import few_shot_messages
+from medtune.evaluation.answers import choose_metric, make_questions, write
+from medtune.evaluation.prompts import few_shot_messages, make_prompts, scored_examples
+from medtune.evaluation.rouge import rouge_l
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
 from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent, SplitFile, TaskRows
@@ -23,6 +26,7 @@ from medtune.scoring import Question, log_likelihoods
 from medtune.stats import mcnemar_exact, tango_interval, wilson
 
 PAD = 0
+NLL = "answer_nll_per_token"
 
 
 def choice(number: int, *, right: bool, group: str | None = None) -> ItemScore:
@@ -34,6 +38,7 @@ def choice(number: int, *, right: bool, group: str | None = None) -> ItemScore:
         num_answer_tokens=1,
         predicted="A" if right else "B",
         answer="A",
+        value=float(right),
     )
 
 
@@ -46,11 +51,14 @@ def free_text(
         num_answer_tokens=tokens,
         predicted="",
         answer="",
+        value=-log_likelihood / tokens,
     )
 
 
 def arm(name: str, right: str) -> ArmScore:
-    return summarise(name, 0, [choice(n, right=mark == "+") for n, mark in enumerate(right)])
+    return summarise(
+        name, 0, "accuracy", [choice(n, right=mark == "+") for n, mark in enumerate(right)]
+    )
 
 
 # Summaries and comparisons
@@ -68,7 +76,7 @@ def test_accuracy_is_the_share_of_right_items_with_its_interval() -> None:
 
 def test_the_loss_of_free_text_is_per_token_averaged_over_items() -> None:
     items = [free_text(1, -8.0, 4), free_text(2, -3.0, 3), free_text(3, -50.0, 10)]
-    found = summarise("base", 0, items)
+    found = summarise("base", 0, NLL, items)
     assert found.metric == "answer_nll_per_token"
     assert found.value == pytest.approx((2 + 1 + 5) / 3)
     assert found.interval_method == "student_t"
@@ -100,7 +108,10 @@ def test_the_difference_is_that_of_the_two_accuracies_and_turns_around(
 def test_repeated_groups_have_no_p_value() -> None:
     right = [choice(n, right=n % 3 > 0, group=f"patient-{n // 2}") for n in range(12)]
     wrong = [choice(n, right=n % 4 > 1, group=f"patient-{n // 2}") for n in range(12)]
-    adapter, base = summarise("adapter", 0, right), summarise("base", 0, wrong)
+    adapter, base = (
+        summarise("adapter", 0, "accuracy", right),
+        summarise("base", 0, "accuracy", wrong),
+    )
     found = compare(adapter, base)
     assert (adapter.num_items, adapter.num_groups) == (12, 6)
     assert adapter.interval_method == found.interval_method == "clustered_t"
@@ -108,12 +119,47 @@ def test_repeated_groups_have_no_p_value() -> None:
 
 
 def test_a_lower_loss_is_a_gain() -> None:
-    adapter = summarise("adapter", 0, [free_text(n, -2.0 - n, 2) for n in range(5)])
-    base = summarise("base", 0, [free_text(n, -4.0 if n < 4 else -5.0, 2) for n in range(5)])
+    adapter = summarise("adapter", 0, NLL, [free_text(n, -2.0 - n, 2) for n in range(5)])
+    base = summarise("base", 0, NLL, [free_text(n, -4.0 if n < 4 else -5.0, 2) for n in range(5)])
     found = compare(adapter, base)
     assert (found.gained, found.lost) == (2, 2)
     assert found.difference == pytest.approx((-1 - 0.5 + 0 + 0.5 + 0.5) / 5)
     assert found.p_value is None
+
+
+def note(number: int, value: float, text: str = "a note", *, is_complete: bool = True) -> ItemScore:
+    return replace(
+        free_text(number, -1.0, 1),
+        log_likelihoods=(),
+        value=value,
+        text=text,
+        is_complete=is_complete,
+    )
+
+
+def test_higher_rouge_is_a_gain_and_cut_and_empty_texts_are_counted() -> None:
+    adapter = [note(1, 0.5), note(2, 0.25), note(3, 0.75, is_complete=False), note(4, 0.5)]
+    base = [note(1, 0.25), note(2, 0.5), note(3, 0.0, " \n", is_complete=False), note(4, 0.5)]
+    after, before = (
+        summarise("adapter", 0, "rouge_l", adapter),
+        summarise("base", 0, "rouge_l", base),
+    )
+    assert (after.value, after.num_cut, after.num_empty) == (0.5, 1, 0)
+    assert (before.num_cut, before.num_empty) == (1, 1)
+    found = compare(after, before)
+    assert found.difference == pytest.approx((0.25 - 0.25 + 0.75 + 0) / 4)
+    assert (found.gained, found.lost, found.p_value) == (2, 1, None)
+    assert found.interval_method == "student_t"
+    assert before.remark() == (
+        "base, 0 examples in the prompt: of 4 texts 1 were cut at evaluate.max_new_tokens, "
+        "1 were empty"
+    )
+    assert summarise("base", 0, "rouge_l", adapter[:2]).remark() is None
+
+
+def test_scores_that_nothing_was_written_for_count_no_texts() -> None:
+    found = arm("base", "+-")
+    assert (found.num_cut, found.num_empty, found.remark()) == (None, None, None)
 
 
 # Examples in the prompt
@@ -179,6 +225,12 @@ CHATS = [
     make_example("Cough?", "Drink tea.", "And then?", "Rest and sleep.", id="test-1"),
 ]
 
+NOTES = [
+    *CHATS,
+    make_example("The doctor asks about fever and vitamins. Note?", "No fever.", id="test-2"),
+    make_example("Note?", "The patient has a fever, and vitamin C is missing.", id="test-3"),
+]
+
 
 def prepared(
     base: FrozenBase,
@@ -202,7 +254,9 @@ def run(model: PeftModel, ready: Prepared, **section: object) -> tuple[ArmScore,
     return report(model, ready, **section).arms
 
 
-def report(model: PeftModel, ready: Prepared, **section: object) -> ScoreReport:
+def report(
+    model: PeftModel, ready: Prepared, *, with_texts: bool = True, **section: object
+) -> ScoreReport:
     return score(
         model,
         ready,
@@ -210,6 +264,7 @@ def report(model: PeftModel, ready: Prepared, **section: object) -> ScoreReport:
         seed=7,
         pad_id=PAD,
         dtype="float32",
+        with_texts=with_texts,
         progress=Silent(),
     )
 
@@ -277,6 +332,132 @@ def test_free_text_is_scored_on_the_last_answer_with_its_stop(
     assert adapter.value == pytest.approx(sum(losses) / 2, abs=1e-4)
     assert found.protocol.startswith("answer_nll_per_token")
     assert math.isfinite(found.comparisons[0].difference)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_a_written_answer_is_what_a_plain_loop_writes_and_scores_its_rouge(
+    base: FrozenBase, model: PeftModel, batch_size: int
+) -> None:
+    ready = prepared(base, NOTES)
+    found = report(
+        model, ready, metric="rouge_l", max_new_tokens=9, few_shot=1, batch_size=batch_size
+    )
+    assert [(arm.arm, arm.few_shot) for arm in found.arms] == [
+        ("base", 0), ("base", 1), ("adapter", 0)
+    ]  # fmt: skip
+    assert found.protocol.startswith("rouge_l: F-measure")
+    adapter = found.arms[-1]
+    for example, item in zip(NOTES, adapter.items, strict=True):
+        ids = list(ready.encoder.prompt(example.prompt))
+        length = len(ids)
+        assert item.prompt_digest == sha256_value(ids)
+        with torch.no_grad():
+            while len(ids) < length + 9 and ids[-1] != base.tokenizer.eos_token_id:
+                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        assert item.text == base.tokenizer.decode(ids[length:], skip_special_tokens=True)
+        assert item.is_complete == (ids[-1] == base.tokenizer.eos_token_id)
+        assert item.value == rouge_l(example.answer, item.text)
+        assert (item.log_likelihoods, item.predicted, item.answer) == ((), "", "")
+    assert adapter.value == pytest.approx(sum(i.value for i in adapter.items) / len(NOTES))
+    assert adapter.num_cut == sum(item.is_complete is False for item in adapter.items)
+    texts = [[item.text for item in arm.items] for arm in found.arms]
+    assert texts[0] != texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_a_text_ends_at_the_tokenizers_own_end_too(tiny_base: Path, model: PeftModel) -> None:
+    def texts(ending: str | None) -> list[ItemScore]:
+        section = Base(model=str(tiny_base), dtype="float32")
+        tokenizer = load_tokenizer(locate_base(section, offline=True, progress=Silent()))
+        tokenizer.chat_template = CHAT_TEMPLATE.replace("{{ eos_token }}", "<|system|>")
+        if ending is not None:
+            tokenizer.eos_token = ending
+        rows = TaskRows(task="chat", splits={"train": NOTES, "test": NOTES[:1]}, files={})
+        data = Data(task="chat", validation_fraction=0.0)
+        ready = prepare(rows, data, make_template("tokenizer", tokenizer), seed=7)
+        assert ready.encoder.template.stop_token == "<|system|>"
+        part = scored_examples(ready, Evaluate())
+        prompts = make_prompts(ready, Evaluate(), 0, 7)
+        return write(
+            model,
+            part,
+            make_questions(part, prompts, ready.encoder),
+            ready.encoder,
+            Evaluate(max_new_tokens=9),
+            pad_id=PAD,
+            step="writing",
+            progress=Silent(),
+        )
+
+    [whole] = texts(None)
+    assert not whole.is_complete
+    assert whole.text is not None
+    letter = next(c for c in whole.text if c.isascii() and c.isalpha())
+    [ended] = texts(letter)
+    assert ended.text is not None
+    assert ended.is_complete
+    assert whole.text.startswith(ended.text)
+    assert len(ended.text) < len(whole.text)
+
+
+def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: PeftModel) -> None:
+    ready = prepared(base, NOTES)
+    settings = {"metric": "rouge_l", "max_new_tokens": 9}
+    told, kept = (
+        report(model, ready, **settings),
+        report(model, ready, with_texts=False, **settings),
+    )
+    assert kept.comparisons == told.comparisons
+    assert [arm.summary() for arm in kept.arms] == [arm.summary() for arm in told.arms]
+    for ours, theirs in zip(kept.arms[0].items, told.arms[0].items, strict=True):
+        assert ours.text is None
+        assert replace(ours, text=theirs.text) == theirs
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "metric"),
+    [
+        ("chat", "auto", "answer_nll_per_token"),
+        ("chat", "answer_nll", "answer_nll_per_token"),
+        ("chat", "rouge_l", "rouge_l"),
+        ("mts_dialog", "auto", "rouge_l"),
+        ("aci_bench", "auto", "rouge_l"),
+        ("mts_dialog", "answer_nll", "answer_nll_per_token"),
+    ],
+)
+def test_the_metric_follows_from_the_task_unless_the_recipe_says_otherwise(
+    base: FrozenBase, task: str, setting: str, metric: str
+) -> None:
+    section = Evaluate(metric=setting)
+    assert choose_metric(task, CHATS, section) == metric
+    assert choose_metric(task, letters(2, "test"), section) == "accuracy"
+
+
+def test_an_answer_beyond_the_bases_context_is_refused_before_it_is_written(
+    base: FrozenBase,
+) -> None:
+    ready = prepared(base, CHATS)
+    longest = max(len(ready.encoder.prompt(example.prompt)) for example in CHATS)
+    section = Evaluate(metric="rouge_l", max_new_tokens=30)
+    require_prompts_fit(ready, section, seed=7, context_tokens=longest + 30)
+    with pytest.raises(
+        RecipeError,
+        match=rf"has {longest} tokens, evaluate\.max_new_tokens is 30, and this base reads "
+        rf"{longest + 29}; lower evaluate\.max_new_tokens",
+    ):
+        require_prompts_fit(ready, section, seed=7, context_tokens=longest + 29)
+
+
+def test_a_reference_without_a_word_that_rouge_counts_is_refused_by_its_row(
+    base: FrozenBase,
+) -> None:
+    ready = prepared(base, [*CHATS, make_example("Plan?", "—", id="test-7")])
+    with pytest.raises(
+        DataError, match=r"^rows\.jsonl:7: .* of 1 characters has no word"
+    ) as caught:
+        require_prompts_fit(ready, Evaluate(metric="rouge_l"), seed=7, context_tokens=None)
+    assert "—" not in str(caught.value)
+    require_prompts_fit(ready, Evaluate(), seed=7, context_tokens=None)
 
 
 def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
