@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
-    {"errors", "stats", "digests"},
+    {"errors", "stats", "digests", "overlap", "pages"},
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},
@@ -17,7 +17,10 @@ LAYERS = [
     {"cli"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-WITHOUT_TORCH = {"errors", "stats", "digests", "recipe", "records", "runs", "seeds", "tasks", "cli"}
+WITHOUT_TORCH = {
+    *("errors", "stats", "digests", "overlap", "pages", "recipe", "records", "runs", "seeds"),
+    *("tasks", "cli"),
+}
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 
 
