@@ -18,8 +18,17 @@ LAYERS = [
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 WITHOUT_TORCH = {
-    *("errors", "stats", "digests", "overlap", "pages", "recipe", "records", "runs", "seeds"),
-    *("tasks", "cli"),
+    "errors",
+    "stats",
+    "digests",
+    "overlap",
+    "pages",
+    "recipe",
+    "records",
+    "runs",
+    "seeds",
+    "tasks",
+    "cli",
 }
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 

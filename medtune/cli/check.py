@@ -16,26 +16,26 @@ from medtune.cli.start import start
 from medtune.digests import write_json, write_text
 
 if TYPE_CHECKING:
-    from medtune.data.check import Examination, SplitFigures
+    from medtune.data.check import Examination
     from medtune.training import Plan
 
 Line = tuple[str, str, str]
 """What was looked at, figures, and where to look or what to do."""
 COLUMNS = ("", "found", "where to look")
 FINDINGS = {
-    "dropped": ("left out: too long", "data.max_tokens"),
-    "leaked": ("left out: leaks", "data.leaks"),
-    "contaminated": ("left out: contaminated", "data.decontaminate"),
+    "dropped": ("too long, left out", "data.max_tokens"),
+    "leaked": ("leaks, left out", "data.leaks"),
+    "contaminated": ("contaminated, left out", "data.decontaminate"),
     "truncated": ("prompts cut", "data.max_tokens"),
-    "duplicates": ("exact duplicates", "the same prompt and answer stood before"),
-    "near_duplicates": ("near-duplicates in train", "of training rows before; data.near_duplicate"),
-    "near_across": ("near-duplicates across splits", "of rows in a split before; data.leaks"),
+    "duplicates": ("exact duplicates", "prompt and answer stood before"),
+    "near_duplicates": ("near-duplicates in train", "a prompt before is like it"),
+    "near_across": ("near-duplicates across", "a split before has a prompt like it"),
     "contradictions": ("contradictory answers", "the same prompt has another answer"),
     "blank_answers": ("blank answers", "nothing to learn but to stop"),
-    "spaced_answers": ("answers with space around them", "templates differ in what they do to it"),
+    "spaced_answers": ("space around answers", "not every template keeps it"),
     "long_answers": ("answers over 1000 tokens", "is all of it to be learned?"),
-    "system": ("system message or not, the fewer", "asked as it was trained?"),
-    "several_turns": ("several turns", "each answer is learned"),
+    "system": ("system message or none", "the fewer: rows differ in having one"),
+    "several_turns": ("several turns", "every answer is learned"),
 }
 
 
@@ -77,28 +77,26 @@ def check(
 
 def _figures(found: "Examination") -> Iterator[Line]:
     for split, figures in found.splits.items():
-        yield (
-            split,
-            f"{figures.rows} rows, {figures.groups} groups, {figures.tokens} tokens",
-            _supervised(figures),
-        )
+        told = f"{figures.rows} rows, {figures.groups} groups, {figures.tokens} tokens"
+        if figures.rows:
+            told += f", {figures.supervised / figures.tokens:.1%} of them supervised"
+        yield split, told, ""
         if figures.rows:
             told = ", ".join(f"{name} {length}" for name, length in figures.lengths.items())
             yield f"{split} lengths", told, "tokens of a row"
 
 
-def _supervised(figures: "SplitFigures") -> str:
-    if not figures.tokens:
-        return ""
-    return f"{figures.supervised} supervised, {figures.supervised / figures.tokens:.1%} of tokens"
-
-
 def _findings(found: "Examination") -> Iterator[Line]:
+    absent = []
     for name, (title, hint) in FINDINGS.items():
         finding = found.findings[name]
-        told = f"{finding.rows} rows ({found.share(name):.1%})" if finding.rows else "none"
-        where = f"{', '.join(finding.first)}: {hint}" if finding.first else hint
-        yield title, told, where if finding.rows else ""
+        if finding.rows:
+            named = f"{', '.join(finding.first)}: " if finding.first else ""
+            yield title, f"{finding.rows} rows ({found.share(name):.1%})", named + hint
+        else:
+            absent.append(title)
+    if absent:
+        yield "none of", ", ".join(absent), ""
 
 
 def _rest(found: "Examination") -> Iterator[Line]:
@@ -130,7 +128,7 @@ def _duration(seconds: float) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.2g} s"
 
 
 def _page(title: str, found: "Examination", lines: list[Line]) -> str:

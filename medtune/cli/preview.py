@@ -208,11 +208,11 @@ def _print(views: Sequence[View], notes: Sequence[str], *, has_mask: bool) -> No
     console = Console(highlight=False, markup=False, emoji=False)
     if has_mask:
         legend = Text.assemble(*((text, COLOURS[kind]) for text, kind in LEGEND))
-        console.print(legend, "\n", soft_wrap=True)
+        console.print(legend, end="\n\n", soft_wrap=True)
     for view in views:
         console.print(Text(view.title, style="bold"), soft_wrap=True)
         body = Text.assemble(*((text, COLOURS[kind]) for text, kind in view.parts))
-        console.print(body, "\n", soft_wrap=True)
+        console.print(body, end="\n\n", soft_wrap=True)
     for note in notes:
         console.print(note, soft_wrap=True)
 

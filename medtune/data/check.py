@@ -117,7 +117,7 @@ class _Scan:
         self._starts: dict[Split, int] = {}
         self._figures: dict[Split, SplitFigures] = {}
         count = sum(len(part.encoded) for part in prepared.splits.values())
-        self._bands: NDArray[np.uint32] = np.zeros((count, 32), dtype=np.uint32)
+        self._bands: NDArray[np.uint32] = np.zeros((count, overlap.NUM_BANDS), dtype=np.uint32)
         self._whole, self._prompts, self._answers = array("Q"), array("Q"), array("Q")
         self._noted: dict[str, list[int]] = {}
         self._counts: Counter[str] = Counter()
@@ -217,26 +217,19 @@ class _Scan:
             self._note("other language", row)
 
     def _near_duplicates(self) -> dict[str, list[int]]:
-        starts, threshold = self._starts, self._data.near_duplicate
-        num_train, num_rows = len(self._prepared.splits["train"].encoded), len(self._whole)
+        threshold, starts = self._data.near_duplicate, list(self._starts.values())
 
-        def shingles_of(row: int) -> NDArray[np.uint64]:
+        def shingles_of(row: int) -> overlap.Shingles:
             split, number = self._place(row)
             example = self._prepared.splits[split].examples[number]
             return overlap.shingles(prompt_text(example))
 
-        within = overlap.near_earlier(
-            self._bands[:num_train], range(num_train), shingles_of, threshold
-        )
-        later = list(starts.values())[1:]
-        across = {
-            row
-            for start, end in zip(later, [*later[1:], num_rows], strict=True)
-            for row, (earlier, _) in overlap.near_earlier(
-                self._bands[:end], range(start, end), shingles_of, threshold
-            ).items()
-            if earlier < start
-        }
+        train = np.arange(len(self._prepared.splits["train"].encoded))
+        within = overlap.near_earlier(self._bands, train, shingles_of, threshold)
+        across: list[int] = []
+        for start, end in zip(starts[1:], [*starts[2:], len(self._whole)], strict=True):
+            own, before = np.arange(start, end), np.arange(start)
+            across += overlap.near_pairs(self._bands, own, before, shingles_of, threshold)
         return {"near_duplicates": sorted(within), "near_across": sorted(across)}
 
     def _truncated(self) -> Finding:
@@ -296,7 +289,7 @@ def _longest_answer(encoded: Encoded) -> int:
     return int((edges[1::2] - edges[::2]).max())
 
 
-def _repeated(digests: array[int]) -> list[int]:
+def _repeated(digests: "array[int]") -> list[int]:
     """Rows that are not the first of their kind."""
     _, first = np.unique(np.asarray(digests, dtype=np.uint64), return_index=True)
     is_first = np.zeros(len(digests), dtype=bool)
@@ -304,7 +297,7 @@ def _repeated(digests: array[int]) -> list[int]:
     return [int(row) for row in np.flatnonzero(~is_first)]
 
 
-def _contradicting(prompts: array[int], answers: array[int]) -> list[int]:
+def _contradicting(prompts: "array[int]", answers: "array[int]") -> list[int]:
     """Rows whose prompt has another answer in another row."""
     _, prompt = np.unique(np.asarray(prompts, dtype=np.uint64), return_inverse=True)
     _, answer = np.unique(np.asarray(answers, dtype=np.uint64), return_inverse=True)
@@ -313,14 +306,14 @@ def _contradicting(prompts: array[int], answers: array[int]) -> list[int]:
     return [int(row) for row in np.flatnonzero(num_answers[prompt] > 1)]
 
 
-def _quantiles(lengths: array[int]) -> dict[str, int]:
+def _quantiles(lengths: "array[int]") -> dict[str, int]:
     if not lengths:
         return {}
     values = np.quantile(lengths, list(QUANTILES.values()), method="inverted_cdf")
     return {name: int(value) for name, value in zip(QUANTILES, values, strict=True)}
 
 
-def _histogram(lengths: array[int]) -> tuple[tuple[int, int], ...]:
+def _histogram(lengths: "array[int]") -> tuple[tuple[int, int], ...]:
     if not lengths:
         return ()
     width = -(-max(lengths) // BARS)
