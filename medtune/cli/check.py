@@ -23,9 +23,9 @@ Line = tuple[str, str, str]
 """What was looked at, figures, and where to look or what to do."""
 COLUMNS = ("", "found", "where to look")
 FINDINGS = {
-    "dropped": ("too long, left out", "data.max_tokens"),
-    "leaked": ("leaks, left out", "data.leaks"),
-    "contaminated": ("contaminated, left out", "data.decontaminate"),
+    "dropped": ("too long (left out)", "data.max_tokens"),
+    "leaked": ("leaked (left out)", "data.leaks"),
+    "contaminated": ("contaminated (left out)", "data.decontaminate"),
     "truncated": ("prompts cut", "data.max_tokens"),
     "duplicates": ("exact duplicates", "prompt and answer stood before"),
     "near_duplicates": ("near-duplicates in train", "a prompt before is like it"),
@@ -83,7 +83,7 @@ def _figures(found: "Examination") -> Iterator[Line]:
         yield split, told, ""
         if figures.rows:
             told = ", ".join(f"{name} {length}" for name, length in figures.lengths.items())
-            yield f"{split} lengths", told, "tokens of a row"
+            yield f"{split} lengths", told, "in tokens"
 
 
 def _findings(found: "Examination") -> Iterator[Line]:
@@ -112,9 +112,10 @@ def _rest(found: "Examination") -> Iterator[Line]:
 
 def _plan(plan: "Plan", seconds: float | None) -> Iterator[Line]:
     looked_at = f"in {plan.steps_looked_at} steps of the first pass over the rows"
-    padding = 1 - plan.tokens / plan.positions
     yield "passes filled", f"{plan.efficiency:.1%} of train.pack_tokens", looked_at
-    yield "padding", f"{padding:.1%} of positions", "train.packing: true has none"
+    if plan.positions > plan.tokens:
+        padding = 1 - plan.tokens / plan.positions
+        yield "padding", f"{padding:.1%} of positions", "train.packing: true has none"
     yield "steps", f"{plan.num_steps}, about {plan.tokens_of_run} tokens", "train.epochs, max_steps"
     if seconds is not None:
         yield (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from medtune.data.check import Examination, Finding
-from medtune.data.languages import LETTERS
+from medtune.data.languages import LETTERS, UNCLEAR
 from medtune.errors import DataError
 from medtune.recipe import Limits
 
@@ -53,7 +53,6 @@ def _too_little(examination: Examination, limits: Limits) -> Iterator[tuple[str,
     if limits.min_label is not None:
         allowed = f"at least {limits.min_label:g}"
         if not examination.labels:
-            # What could not be measured was not kept to.
             yield "min_label", "no training rows with options that are labels", allowed
             return
         rows = sum(examination.labels.values())
@@ -68,8 +67,10 @@ def _languages(examination: Examination, limits: Limits) -> Iterator[tuple[str, 
     allowed = ", ".join(limits.languages)
     other = examination.other_languages
     looked_at = sum(examination.languages.values())
-    if not looked_at:
-        yield "languages", f"no row of {LETTERS} letters, too little to tell", allowed
+    if looked_at == examination.languages.get(UNCLEAR, 0):
+        # What could not be measured was not kept to.
+        told = f"no row of {LETTERS} letters or more whose language is clear"
+        yield "languages", told, allowed
     elif other.rows:
         yield "languages", f"others in {other.rows} of {looked_at} rows{_named(other)}", allowed
 
