@@ -21,7 +21,8 @@ from medtune.records import Example, Split, SplitFile, TaskRows
 
 TEMPLATE = make_template("tokenizer", make_tokenizer())
 ENCODER = Encoder(TEMPLATE)
-WORDS = "the patient has a high fever and asks which drug would be best to take today".split()
+TEXT = "the patient has a high fever and asks which drug would be best to take today"
+WORDS = TEXT.split(" ")
 
 
 def prepared_rows(data: Data, **splits: list[Example]) -> Prepared:
@@ -62,9 +63,9 @@ def test_counts_are_those_of_a_plain_count(pairs: list[tuple[str, str]]) -> None
     for number, pair in enumerate(pairs):
         repeated += [f"row-{number}"] if pair in seen else []
         seen.add(pair)
-    answers = {
-        prompt: {a.strip().casefold() for p, a in pairs if p == prompt} for prompt, _ in pairs
-    }
+    answers: dict[str, set[str]] = {prompt: set() for prompt, _ in pairs}
+    for prompt, answer in pairs:
+        answers[prompt].add(answer.strip().casefold())
     torn = [f"row-{n}" for n, (prompt, _) in enumerate(pairs) if len(answers[prompt]) > 1]
     spaced = [f"row-{n}" for n, (_, answer) in enumerate(pairs) if answer != answer.strip()]
     for name, ids in (
@@ -160,7 +161,7 @@ def test_languages_are_told_from_prompts_and_short_ones_are_left() -> None:
     french = "Le patient a de la fièvre depuis trois jours et ne peut pas dormir la nuit."
     assert (tell_language(english), tell_language(french)) == ("en", "fr")
     assert tell_language("Fever?") is None
-    assert tell_language("serum sodium potassium chloride creatinine 145 mmol/l") == UNCLEAR
+    assert tell_language("serum sodium potassium chloride creatinine 145 mmol/l glucose") == UNCLEAR
     rows = [row(0, english), row(1, french), row(2, "Fever?"), row(3, english)]
     found = check(rows, limits={"languages": ["en"]})
     assert Counter(found.languages) == {"en": 2, "fr": 1}
@@ -187,7 +188,8 @@ LABELLED = [row(n, f"Question {n}?", a, options=("A", "B")) for n, a in enumerat
         ("max_dropped", 0.4, 0.5, [row(0, "a"), row(1, LONG)],
          {"max_tokens": 64, "on_overlength": "drop"}, r"0\.5 \(1 of 2 rows, first row-1\)"),
         ("max_truncated", 0.4, 0.5, [row(0, "a"), row(1, LONG)],
-         {"max_tokens": 64, "on_overlength": "truncate_prompt"}, r"0\.5 \(1 of 2 rows"),
+         {"max_tokens": 64, "on_overlength": "truncate_prompt"},
+         r"0\.5 \(1 of 2 rows, first row-1\)"),
         ("max_duplicates", 0.4, 0.5, TWICE, {}, r"0\.5 \(1 of 2 rows, first row-1\)"),
         ("max_near_duplicates", 0.4, 0.5, TWICE, {}, r"0\.5 \(1 of 2 rows, first row-1\)"),
         ("max_contradictions", 0.9, 1.0, [row(0, "a"), row(1, "A ", "no")], {},

@@ -121,7 +121,7 @@ def test_padding_is_counted_where_examples_are_padded() -> None:
     assert [sum(span.tokens for span in row) for row in rows] == [len(group[0])] * 2
     missing = len(group[0]) - len(group[1])
     assert "".join(map(str, rows[0])) == shown(group[0])
-    assert "".join(map(str, rows[1])) == f"{shown(group[1])}·×{missing}"
+    assert "".join(map(str, rows[1])) == f"{shown(group[1])}·×{missing}"  # noqa: RUF001
 
 
 LONG = make_example("Notes. " * 30 + "Is this the end?", "no", id="row-2")
