@@ -7,7 +7,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
-    {"errors", "stats", "digests", "overlap", "pages"},
+    {"errors"},
+    {"stats", "digests", "overlap", "pages"},
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},
