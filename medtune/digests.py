@@ -89,10 +89,11 @@ def _stat_key(path: Path) -> str:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+def atomic_writer(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name only when it is complete and on the disk.
 
-    An exception inside the block leaves whatever was there before untouched.
+    A ``private`` one can be read by its owner alone (0600). An exception inside the block leaves
+    whatever was there before untouched.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     partial = Path(name)
@@ -102,16 +103,17 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private (0600); artefacts get what the user's umask allows.
-        partial.chmod(0o666 & ~_umask())
+        if not private:
+            partial.chmod(0o666 & ~_umask())
         partial.replace(path)
         sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically and durably."""
-    with atomic_writer(path) as file:
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file atomically and durably; a private one for its owner alone."""
+    with atomic_writer(path, private=private) as file:
         file.write(data)
 
 
@@ -130,9 +132,9 @@ def write_secret(path: Path, data: bytes) -> None:
         Path(name).unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically and durably."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write UTF-8 text atomically and durably; a private one for its owner alone."""
+    write_bytes(path, text.encode("utf-8"), private=private)
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value

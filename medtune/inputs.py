@@ -10,6 +10,7 @@ from pathlib import Path
 from medtune import models, provenance, training
 from medtune.data import (
     ChatTemplate,
+    Encoded,
     Material,
     Planted,
     Prepared,
@@ -193,6 +194,28 @@ def predict_memory(inputs: Inputs, *, runtime: int | None = None) -> training.Me
         num_steps=inputs.num_steps,
         runtime=runtime,
     )
+
+
+def make_plan(inputs: Inputs) -> training.Plan:
+    """How many steps and passes the run will take."""
+    return training.plan(
+        inputs.recipe.train,
+        inputs.prepared.splits["train"].encoded,
+        pad_id=inputs.pad_id,
+        seed=inputs.training_seed,
+    )
+
+
+def least_seconds(inputs: Inputs, planned: training.Plan) -> float | None:
+    """The least time that training can take on this machine; None where that is not known."""
+    return training.least_seconds(inputs.located, inputs.recipe.base, planned, own_device())
+
+
+def first_pass(inputs: Inputs) -> list[Encoded]:
+    """The examples of the first forward pass of the first step."""
+    section, rows = inputs.recipe.train, inputs.prepared.splits["train"].encoded
+    passes = training.passes_of(section, inputs.pad_id)
+    return training.passes_of_step(section, rows, passes, 1, inputs.training_seed)[0]
 
 
 def _require_context(prepared: Prepared, located: LocatedBase) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
     {"errors"},
-    {"stats", "digests", "metrics", "overlap"},
+    {"stats", "digests", "metrics", "overlap", "pages"},
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},

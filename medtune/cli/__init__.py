@@ -8,6 +8,7 @@ import typer
 
 from medtune import __version__
 from medtune.cli import recipes
+from medtune.cli.data import data
 from medtune.cli.train import train
 from medtune.errors import MedtuneError
 
@@ -23,6 +24,7 @@ app.command()(train)
 app.command()(recipes.init)
 app.command()(recipes.validate)
 app.command()(recipes.schema)
+app.add_typer(data, name="data")
 app.add_typer(recipes.recipes, name="recipes")
 
 

@@ -1,6 +1,5 @@
 """``medtune train``."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,9 @@ from rich.table import Table
 
 from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
 from medtune.cli.progress import make_progress
-from medtune.errors import BaseError, MedtuneError
+from medtune.cli.start import start
+from medtune.errors import BaseError
 from medtune.metrics import METRICS, Metric
-from medtune.recipe import load, require_paths
 from medtune.records import ArmScore, Comparison, ScoreReport
 from medtune.seeds import SeedRuns, Spread
 
@@ -50,18 +49,8 @@ def train(
     The run's folder then holds the adapter in PEFT's format, scores item by item, and the lock
     that repeats it.
     """
-    # Checked before torch is imported: a misspelt key or a missing folder is answered at once.
-    checked = load(recipe, overrides or [])
-    require_paths(checked)
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-    try:
-        from medtune import inputs, pipeline
-    except ModuleNotFoundError as error:
-        raise MedtuneError(
-            f"training needs {error.name}, which is not installed; "
-            'install medtune with its train extra: pip install "medtune[train]"'
-        ) from error
+    checked = start(recipe, overrides, offline=offline)
+    from medtune import inputs, pipeline
 
     progress = make_progress()
     if dry_run:

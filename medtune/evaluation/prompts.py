@@ -13,9 +13,15 @@ FEW_SHOT_STREAM = 1
 """Keeps the draw of the examples in the prompt apart from other draws with the recipe's seed."""
 
 
-def scored_examples(prepared: Prepared, section: Evaluate) -> tuple[Example, ...]:
+def scored_examples(prepared: Prepared, section: Evaluate) -> Sequence[Example]:
     """The test rows that are scored."""
     return prepared.splits["test"].examples[: section.limit]
+
+
+def _own_examples(prepared: Prepared) -> Sequence[Example]:
+    """Training examples of the task that is scored: not those of other sources, nor canaries."""
+    part = prepared.splits["train"]
+    return part.examples[: part.num_own]
 
 
 def make_prompts(
@@ -26,7 +32,7 @@ def make_prompts(
     Raises:
         RecipeError: There are fewer training examples than are to stand in the prompt.
     """
-    header = few_shot_messages(prepared.splits["train"].examples, few_shot, seed)
+    header = few_shot_messages(_own_examples(prepared), few_shot, seed)
     examples = scored_examples(prepared, section)
     return [_prompt(example, header, prepared.encoder) for example in examples]
 

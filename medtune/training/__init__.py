@@ -17,21 +17,26 @@ from medtune.training.memory import (
     resident_bytes,
     too_much,
 )
+from medtune.training.plan import Plan, least_seconds, passes_of_step, plan
 from medtune.training.selftest import pass_attention, require_faithful
 
 __all__ = [
     "Engine",
     "Memory",
+    "Plan",
     "SingleProcess",
     "Trained",
     "fit",
     "is_distributed",
     "is_out_of_memory",
+    "least_seconds",
     "mean_loss",
     "num_steps",
     "open_engine",
     "pass_attention",
     "passes_of",
+    "passes_of_step",
+    "plan",
     "predict",
     "process_rank",
     "read_log",

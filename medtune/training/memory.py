@@ -23,7 +23,7 @@ from medtune.data import Encoded
 from medtune.errors import BaseError
 from medtune.models import FrozenBase, LocatedBase, attach
 from medtune.models.loading import DTYPES
-from medtune.recipe import Recipe
+from medtune.recipe import Base, Recipe
 from medtune.training.batches import Batch, Passes, batches, cut, pass_tokens, rows_of_step
 from medtune.training.loss import MAX_LOGITS, supervised_loss_sum
 from medtune.training.optimizers import state_bytes
@@ -228,21 +228,26 @@ class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= self._sizes.pop(key)
 
 
-def _hollow(located: LocatedBase, recipe: Recipe) -> PeftModel:
-    """The base's architecture with its adapter, without any weight."""
+def hollow_base(located: LocatedBase, section: Base) -> FrozenBase:
+    """The base's architecture without any weight: its tensors have shapes and no contents."""
     config = AutoConfig.from_pretrained(located.folder, local_files_only=True)
     config.use_cache = False
-    attention = "eager" if recipe.base.attention == "eager" else "sdpa"
+    attention = "eager" if section.attention == "eager" else "sdpa"
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
-            config, dtype=DTYPES[recipe.base.dtype], attn_implementation=attention
+            config, dtype=DTYPES[section.dtype], attn_implementation=attention
         )
-        model.requires_grad_(False)
-        model.name_or_path = located.reference
-        base = FrozenBase(model=model, tokenizer=None, located=located, section=recipe.base)
-        # Where it starts does not change how large it is, and some starts need the weights.
-        plain = recipe.adapter.model_copy(update={"init": "default"})
-        return attach(base, plain, seed=recipe.seed)
+    model.requires_grad_(False)
+    model.name_or_path = located.reference
+    return FrozenBase(model=model, tokenizer=None, located=located, section=section)
+
+
+def _hollow(located: LocatedBase, recipe: Recipe) -> PeftModel:
+    """The hollow base with its adapter."""
+    # Where it starts does not change how large it is, and some starts need the weights.
+    plain = recipe.adapter.model_copy(update={"init": "default"})
+    with torch.device("meta"):
+        return attach(hollow_base(located, recipe.base), plain, seed=recipe.seed)
 
 
 def _fill(model: torch.nn.Module, device: torch.device) -> None:
