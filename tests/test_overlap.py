@@ -31,7 +31,6 @@ from medtune.overlap import (
 # Few words, so that runs of them meet.
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "é", "fever", "the", "of"]), max_size=30)
 TEXTS = WORDS.map(" ".join)
-ALIKE = st.lists(st.sampled_from(["no", "fever"]), max_size=25).map(" ".join)
 GOLDEN_SHINGLES = [
     6229289337453634744,
     8912721120076669893,
@@ -262,8 +261,12 @@ def test_rows_from_one_template_are_refused_before_they_are_compared(monkeypatch
     assert near_pairs(signed, rows[:40], rows[40:], sets.__getitem__, 1.0) == {}
 
 
-@given(st.lists(ALIKE, min_size=1, max_size=6), ALIKE, st.integers(4, 6), st.floats(0.05, 1))
-def test_hits_are_those_of_sets_of_runs(items, text, size, share):
+@given(st.randoms(use_true_random=False), st.integers(4, 6), st.floats(0.05, 1))
+def test_hits_are_those_of_sets_of_runs(random, size, share):
+    # Two words alone, so that texts of all lengths share runs.
+    text, *items = (
+        " ".join(random.choices(["no", "fever"], k=random.randrange(35))) for _ in range(7)
+    )
     index = NgramIndex(size)
     for number, item in enumerate(items):
         index.add(str(number), item)
