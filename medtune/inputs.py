@@ -25,6 +25,8 @@ from medtune.data import (
     take_canaries,
 )
 from medtune.data.canaries import FILE_NAME as CANARIES
+from medtune.data.check import examine
+from medtune.data.limits import require_limits
 from medtune.errors import RecipeError
 from medtune.evaluation import require_prompts_fit
 from medtune.models import FrozenBase, LocatedBase
@@ -32,7 +34,7 @@ from medtune.models.cache import cache_folder
 from medtune.models.loading import Tokenizer, own_device
 from medtune.recipe import Base, Lock, Recipe, Resolved
 from medtune.records import Progress, Silent
-from medtune.runs import PRIVATE_ROWS
+from medtune.runs import PRIVATE_ROWS, open_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,35 +83,9 @@ def gather(
         MedtuneError: The base or a row is not usable.
     """
     progress = progress or Silent()
-    material = read_material(recipe.data, offline=offline)
-    for note in material.notes:
-        progress.say(note)
-    located = models.locate_base(recipe.base, offline=offline, progress=progress)
-    tokenizer = models.load_tokenizer(located)
-    template = make_template(recipe.data.template, tokenizer)
-    canaries = _canaries(recipe, run)
-    with _rows_folder(recipe, run) as parent:
-        prepared = prepare(
-            material,
-            recipe.data,
-            template,
-            seed=recipe.seed,
-            workshop=Workshop(
-                key=make_key(
-                    recipe.name,
-                    material,
-                    recipe.data,
-                    template=template.digest,
-                    tokenizer=located.tokenizer_digest,
-                    seed=recipe.seed,
-                ),
-                parent=parent,
-                workers=workers,
-                is_one_of_several=training.is_distributed(),
-            ),
-            canaries=canaries,
-            progress=progress,
-        )
+    found = _rows(recipe, run, offline=offline, workers=workers, progress=progress)
+    located, tokenizer = found.located, found.tokenizer
+    template, prepared = found.template, found.prepared
     _require_context(prepared, located)
     if recipe.train.patience and not prepared.splits["validation"].encoded:
         raise RecipeError(
@@ -128,7 +104,7 @@ def gather(
                 "revision": located.revision,
                 "digest": located.digest,
             },
-            data=_data_digests(material, canaries),
+            data=found.digests,
             template=template.digest,
             tokenizer=located.tokenizer_digest,
             packages=provenance.packages(),
@@ -136,6 +112,8 @@ def gather(
     )
     for line in prepared.warnings():
         progress.say(line)
+    if recipe.data.limits is not None:
+        require_limits(examine(prepared, recipe.data, seed=recipe.seed), recipe.data.limits)
     return Inputs(
         recipe=recipe,
         located=located,
@@ -144,6 +122,89 @@ def gather(
         pad_id=choose_pad_id(tokenizer, stops),
         prepared=prepared,
         lock=lock,
+    )
+
+
+def preprocess(
+    recipe: Recipe,
+    *,
+    out: Path | None = None,
+    offline: bool = False,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Encode and check all rows ahead of training; no weight is loaded.
+
+    Args:
+        recipe: What is wanted.
+        out: Folder of the run's folder, in which private rows are kept; ``runs`` by default.
+        offline: Reach for no network.
+        workers: Processes that encode rows beside this one.
+        progress: Where to report.
+
+    Raises:
+        MedtuneError: The base or a row is not usable, or the rows are private and the run exists.
+    """
+    progress = progress or Silent()
+    # Rows of patients lie inside the run: its folder is taken, and waits for the training.
+    place = open_run(recipe.name, out, resume=False) if recipe.data.private else nullcontext(None)
+    with place as run:
+        found = _rows(recipe, run, offline=offline, workers=workers, progress=progress)
+    for line in found.prepared.warnings():
+        progress.say(line)
+    return found.prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """All rows, and what they were encoded with."""
+
+    located: LocatedBase
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    prepared: Prepared
+    digests: dict[str, dict[str, str]]
+
+
+def _rows(
+    recipe: Recipe, run: Path | None, *, offline: bool, workers: int, progress: Progress
+) -> _Rows:
+    material = read_material(recipe.data, offline=offline)
+    for note in material.notes:
+        progress.say(note)
+    located = models.locate_base(recipe.base, offline=offline, progress=progress)
+    tokenizer = models.load_tokenizer(located)
+    template = make_template(recipe.data.template, tokenizer)
+    canaries = _canaries(recipe, run)
+    key = make_key(
+        recipe.name,
+        material,
+        recipe.data,
+        template=template.digest,
+        tokenizer=located.tokenizer_digest,
+        seed=recipe.seed,
+    )
+    with _rows_folder(recipe, run) as parent:
+        prepared = prepare(
+            material,
+            recipe.data,
+            template,
+            seed=recipe.seed,
+            workshop=Workshop(
+                key=key,
+                parent=parent,
+                workers=workers,
+                is_one_of_several=training.is_distributed(),
+            ),
+            canaries=canaries,
+            progress=progress,
+        )
+    return _Rows(
+        located=located,
+        tokenizer=tokenizer,
+        template=template,
+        prepared=prepared,
+        digests=_data_digests(material, canaries),
     )
 
 
@@ -219,7 +280,7 @@ def first_pass(inputs: Inputs) -> list[Encoded]:
 
 
 def _require_context(prepared: Prepared, located: LocatedBase) -> None:
-    longest = max(len(e) for part in prepared.splits.values() for e in part.encoded)
+    longest = max(max(part.lengths, default=0) for part in prepared.splits.values())
     if located.context_tokens is not None and longest > located.context_tokens:
         raise RecipeError(
             f"the longest row has {longest} tokens and {located.reference} reads "

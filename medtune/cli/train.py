@@ -86,7 +86,7 @@ def _print_inputs(inputs: "Inputs") -> None:
         f"template    {template.name}, answers end with {template.stop_token}",
     ]
     for split, part in prepared.splits.items():
-        tokens = sum(map(len, part.encoded))
+        tokens = sum(part.lengths)
         lines.append(
             f"{split:<12}{len(part.encoded)} rows, {tokens} tokens, "
             f"{sum(e.num_supervised for e in part.encoded)} supervised, "

@@ -85,8 +85,7 @@ class Examination:
 
 def left_out(part: PreparedSplit) -> dict[str, Sequence[str]]:
     """Ids of the rows of a split that were left out, by the reasons of ``LEFT_OUT``."""
-    # The one place that knows how a split says so: leaked and contaminated ids belong here.
-    return {"dropped": part.dropped}
+    return {"dropped": part.dropped, "leaked": part.leaked, "contaminated": part.contaminated}
 
 
 def examine(prepared: Prepared, data: Data, *, seed: int) -> Examination:

@@ -33,6 +33,8 @@ class PreparedSplit:
 
     examples: Sequence[Example]
     encoded: Sequence[Encoded]
+    lengths: Sequence[int]
+    """Tokens of each example."""
     num_own: int
     """Examples of the recipe's own task, which come first; behind them those of sources, perhaps
     several times, and canaries."""
@@ -239,13 +241,17 @@ def _splits(
     for split, side in plan.sides.items():
         examples: Sequence[Example] = Stored(store.example, side.used)
         encoded: Sequence[Encoded] = Stored(store.encoded, side.used)
+        lengths: list[int] = store.numbers("length")[side.used].tolist()
         if canaries is not None and split == "train":
             planted = canaries.examples()
             examples = Joined(examples, planted)
-            encoded = Joined(encoded, [encoder.example(canary) for canary in planted])
+            secrets = [encoder.example(canary) for canary in planted]
+            encoded = Joined(encoded, secrets)
+            lengths += map(len, secrets)
         splits[split] = PreparedSplit(
             examples=examples,
             encoded=encoded,
+            lengths=lengths,
             num_own=side.num_own,
             num_read=len(side.read),
             dropped=_ids(store, side.dropped),
