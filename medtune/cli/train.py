@@ -142,7 +142,7 @@ def _print_scores(console: Console, scores: ScoreReport) -> None:
         table.add_row(arm.arm, str(arm.few_shot), *_figures(arm), str(arm.num_items))
     console.print(table)
     for comparison in scores.comparisons:
-        console.print(_sentence(comparison, metric), soft_wrap=True)
+        console.print(difference_sentence(comparison, metric), soft_wrap=True)
     for arm in scores.arms:
         if remark := arm.remark():
             console.print(remark, soft_wrap=True)
@@ -153,7 +153,8 @@ def _figures(arm: ArmScore) -> tuple[str, str]:
     return value, f"{low} to {high}"
 
 
-def _sentence(comparison: Comparison, metric: Metric) -> str:
+def difference_sentence(comparison: Comparison, metric: Metric) -> str:
+    """One comparison with its verdict."""
     low, high = (metric.number(bound, sign="+") for bound in comparison.interval)
     # Shown only where the whole interval is on one side of no difference.
     better = all(metric.is_better(bound) for bound in comparison.interval)

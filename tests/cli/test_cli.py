@@ -12,6 +12,10 @@ import pytest
 import yaml
 from fixtures import chat, recipe, write_jsonl, write_questions, write_recipe
 
+from medtune.cli.train import difference_sentence
+from medtune.metrics import METRICS
+from medtune.records import Comparison
+
 MEDTUNE = [sys.executable, "-m", "medtune"]
 
 
@@ -208,3 +212,32 @@ def test_a_gain_in_free_text_is_told_as_one_whichever_way_is_better(
     assert re.search(rf"in the prompt: {better}.*\): improved; ", done.stdout), done.stdout
     assert bool(re.search(r"of \d+ texts \d+ were cut at", done.stdout)) == (metric == "rouge_l")
     assert not re.search(worse, done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("metric", "interval", "verdict"),
+    [
+        ("rouge_l", (0.01, 0.09), "improved"),
+        ("rouge_l", (-0.09, -0.01), "worse"),
+        ("rouge_l", (-0.01, 0.09), "no difference shown"),
+        ("answer_nll_per_token", (0.01, 0.09), "worse"),
+        ("answer_nll_per_token", (-0.09, -0.01), "improved"),
+        ("answer_nll_per_token", (-0.01, 0.0), "no difference shown"),
+        ("accuracy", (0.0, 0.09), "no difference shown"),
+    ],
+)
+def test_a_difference_is_a_verdict_only_where_its_whole_interval_is_on_one_side(
+    metric: str, interval: tuple[float, float], verdict: str
+):
+    comparison = Comparison(
+        against="base, 0 examples in the prompt",
+        difference=sum(interval) / 2,
+        interval=interval,
+        interval_method="student_t",
+        p_value=None,
+        gained=1,
+        lost=1,
+    )
+    assert f"): {verdict}; 1 items gained, 1 lost" in difference_sentence(
+        comparison, METRICS[metric]
+    )

@@ -73,6 +73,8 @@ def test_texts_that_all_score_nothing_or_do_not_change_are_no_certainty() -> Non
         *tango_interval(0, 0, 10), "tango_of_groups"
     )  # fmt: skip
     assert fraction_interval([0.5, 0.25], ["a"] * 2)[:2] == (0.0, 1.0)
+    low, high, _ = fraction_change_interval([0.25] * 4, groups[::2][:4])
+    assert low <= 0.25 <= high
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), LETTERS), min_size=7, max_size=60))
