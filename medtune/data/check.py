@@ -131,7 +131,7 @@ class _Scan:
         """Go through the rows of one split."""
         part = self._prepared.splits[split]
         self._starts[split] = len(self._whole)
-        lengths, supervised, groups = array("Q"), 0, array("Q")
+        lengths, supervised, groups = array("q"), 0, array("Q")
         for example, encoded in zip(part.examples, part.encoded, strict=True):
             row = len(self._whole)
             lengths.append(len(encoded))
@@ -316,9 +316,10 @@ def _quantiles(lengths: "array[int]") -> dict[str, int]:
 def _histogram(lengths: "array[int]") -> tuple[tuple[int, int], ...]:
     if not lengths:
         return ()
-    width = -(-max(lengths) // BARS)
-    counts = np.bincount((np.asarray(lengths) - 1) // np.uint64(width), minlength=1)
-    return tuple((width * (bar + 1), int(count)) for bar, count in enumerate(counts))
+    below = min(lengths) - 1
+    width = -(-(max(lengths) - below) // BARS)
+    counts = np.bincount((np.asarray(lengths) - below - 1) // width)
+    return tuple((below + width * (bar + 1), int(count)) for bar, count in enumerate(counts))
 
 
 def _normalised(text: str) -> str:
