@@ -201,7 +201,7 @@ def _left_out(inputs: "Inputs", *, hide: bool) -> Iterator[str]:
         named = "" if hide else f": {', '.join(ids[:NAMED])}"
         if named and len(ids) > NAMED:
             named += f" and {len(ids) - NAMED} more"
-        yield f"left out of {split}, {reason}: {len(ids)} rows{named}"
+        yield f"left out of {split}, {reason}: {len(ids)} row{'s' * (len(ids) > 1)}{named}"
 
 
 def _print(views: Sequence[View], notes: Sequence[str], *, has_mask: bool) -> None:

@@ -77,7 +77,7 @@ def test_a_piped_preview_shows_the_mask_without_escape_codes(chats: Path, tmp_pa
     assert "\x1b" not in done.stdout
     assert done.stdout.count("⟦A missing vitamin.</s>⟧") == 3
     assert "train row 1, chat-0: " in done.stdout
-    assert "left out of train, longer than data.max_tokens: 1 rows: chat-1" in done.stdout
+    assert "left out of train, longer than data.max_tokens: 1 row: chat-1" in done.stdout
     shown = "".join(page(tmp_path / "rows.html").itertext())
     assert shown.count("⟦A missing vitamin.</s>⟧") == 3
     assert "chat-1" in shown
