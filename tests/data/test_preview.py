@@ -26,7 +26,12 @@ from medtune.records import Example, SplitFile, TaskRows
 
 ENCODER = Encoder(make_template("tokenizer", make_tokenizer()))
 # The tiny tokenizer's control tokens are written with these; a message must not hold one.
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|<>"), min_size=1)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="|<>")
+    | st.sampled_from("⟦⟧╎↵⟨⟩␛
+"),
+    min_size=1,
+)
 SPEAKABLE = TEXT.filter(lambda text: text.strip() == text != "")
 
 
@@ -77,7 +82,7 @@ def test_the_marks_hold_for_a_real_tokenizer_token_by_token(
     assert len(span.pieces) == span.tokens or not answer.isascii()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(TEXT)
 def test_visible_text_can_be_read_back_and_moves_no_cursor(text: str) -> None:
     seen = visible(text)
     assert revealed(seen) == text
