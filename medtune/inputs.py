@@ -17,6 +17,7 @@ from medtune.data import (
     Workshop,
     choose_pad_id,
     draw_canaries,
+    limits,
     make_key,
     make_template,
     prepare,
@@ -26,7 +27,6 @@ from medtune.data import (
 )
 from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.data.check import examine
-from medtune.data.limits import require_limits
 from medtune.errors import RecipeError
 from medtune.evaluation import require_prompts_fit
 from medtune.models import FrozenBase, LocatedBase
@@ -112,8 +112,6 @@ def gather(
     )
     for line in prepared.warnings():
         progress.say(line)
-    if recipe.data.limits is not None:
-        require_limits(examine(prepared, recipe.data, seed=recipe.seed), recipe.data.limits)
     return Inputs(
         recipe=recipe,
         located=located,
@@ -123,6 +121,18 @@ def gather(
         prepared=prepared,
         lock=lock,
     )
+
+
+def require_limits(inputs: Inputs) -> None:
+    """Refuse rows that do not keep to what the recipe states in ``data.limits``.
+
+    Raises:
+        DataError: They do not; the message lists every broken limit.
+    """
+    data = inputs.recipe.data
+    if data.limits is not None:
+        found = examine(inputs.prepared, data, seed=inputs.recipe.seed)
+        limits.require_limits(found, data.limits)
 
 
 def preprocess(

@@ -34,7 +34,10 @@ th { color: var(--faint); font-weight: 600; } th, td:first-child { white-space: 
 td { min-width: 3.5rem; max-width: 34rem; overflow-wrap: break-word; }
 .bars td { border: 0; padding-block: 0.1rem; } .bars td:nth-child(2) { text-align: right; }
 .bars td:last-child { width: 16rem; min-width: 8rem; padding-right: 0; }
-.bar { display: block; height: 0.8rem; min-width: 1px; background: var(--mark); }
+.bars td { vertical-align: middle; }
+.bar { display: block; height: 0.8rem; background: var(--mark); }
+@media (max-width: 40rem) { table { font-size: 0.875rem; } th, td { padding-right: 0.6rem; }
+  th, td:first-child { white-space: normal; } .bars td:first-child { white-space: nowrap; } }
 pre { margin: 0.5rem 0; padding: 0.75rem; background: var(--soft); border-radius: 4px;
   font: 0.875rem/1.6 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 """

@@ -21,7 +21,7 @@ from medtune.data import Prepared
 from medtune.digests import atomic_writer, write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
 from medtune.evaluation import score
-from medtune.inputs import Inputs, gather, predict_memory
+from medtune.inputs import Inputs, gather, predict_memory, require_limits
 from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
@@ -95,6 +95,7 @@ def train(
     progress = (progress if training.process_rank() == 0 else None) or Silent()
     with _take(recipe.name, Path(out) if out else None, resume=resume) as run:
         inputs = gather(recipe, run=run, offline=offline, progress=progress)
+        require_limits(inputs)
         if resume and (run / locks.FILE_NAME).is_file():
             recorded = locks.read(run / locks.FILE_NAME)
         if recorded and not allow_drift:

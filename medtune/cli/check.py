@@ -92,7 +92,8 @@ def _findings(found: "Examination") -> Iterator[Line]:
         finding = found.findings[name]
         if finding.rows:
             named = f"{', '.join(finding.first)}: " if finding.first else ""
-            yield title, f"{finding.rows} rows ({found.share(name):.1%})", named + hint
+            told = f"{finding.rows} row{'s' * (finding.rows > 1)} ({found.share(name):.1%})"
+            yield title, told, named + hint
         else:
             absent.append(title)
     if absent:

@@ -36,11 +36,11 @@ COLOURS = {
 }
 STYLE = """
 .supervised { background: #c9ecd2; color: #0b3d1c; font-weight: 600; }
-.border { color: #a3187f; font-weight: 700; } .padding { color: var(--faint); }
+.border { background: #a3187f; color: #fff; padding: 0 0.15rem; } .padding { color: var(--faint); }
 .role { color: var(--mark); } .token { box-shadow: inset 1px 0 var(--line); }
 .supervised.token { box-shadow: inset 1px 0 #7fbf92; }
 @media (prefers-color-scheme: dark) { .supervised { background: #17492a; color: #c8f2d4; }
-  .border { color: #f07fd0; } .supervised.token { box-shadow: inset 1px 0 #35784b; } }
+  .supervised.token { box-shadow: inset 1px 0 #35784b; } }
 """
 NAMED = 20
 """Left-out rows that are named."""
@@ -201,7 +201,7 @@ def _left_out(inputs: "Inputs", *, hide: bool) -> Iterator[str]:
         named = "" if hide else f": {', '.join(ids[:NAMED])}"
         if named and len(ids) > NAMED:
             named += f" and {len(ids) - NAMED} more"
-        yield f"left out of {split}, {reason}: {len(ids)} rows{named}"
+        yield f"left out of {split}, {reason}: {len(ids)} row{'s' * (len(ids) > 1)}{named}"
 
 
 def _print(views: Sequence[View], notes: Sequence[str], *, has_mask: bool) -> None:

@@ -56,6 +56,7 @@ def train(
     if dry_run:
         found = inputs.gather(checked, offline=offline, progress=progress)
         _print_inputs(found)
+        inputs.require_limits(found)
         try:
             told = f"memory of a training step\n{inputs.predict_memory(found).table()}"
         except BaseError as error:

@@ -20,6 +20,8 @@ from medtune.recipe import Canaries
 from medtune.records import Example, Message
 
 FILE_NAME = "canaries.json"
+SOURCE = "canaries"
+"""Of the rows that are planted, in every count of rows."""
 SECRET_DIGITS = 6
 """A secret is a record number of six digits: one of 10^6, so that its exposure can be ranked."""
 SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo")
@@ -149,6 +151,6 @@ def _example(canary: Canary, number: int, repetition: int) -> Example:
         ),
         answer=canary.answer,
         group=f"canary-{number}",
-        source="canaries",
+        source=SOURCE,
         licence="made up by medtune",
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtune import overlap
+from medtune.data.canaries import SOURCE as CANARIES
 from medtune.data.encoding import Encoded
 from medtune.data.languages import UNCLEAR, tell_language
 from medtune.data.prepare import Prepared, PreparedSplit
@@ -103,11 +104,6 @@ def examine(prepared: Prepared, data: Data, *, seed: int) -> Examination:
     return scan.examination()
 
 
-def prompt_text(example: Example) -> str:
-    """What is asked, without the system message: that is often the same in all rows."""
-    return "\n".join(m.content for m in example.prompt if m.role != "system")
-
-
 class _Scan:
     """Small things about each row, kept while all are read."""
 
@@ -118,6 +114,7 @@ class _Scan:
         count = sum(len(part.encoded) for part in prepared.splits.values())
         self._bands: NDArray[np.uint32] = np.zeros((count, overlap.NUM_BANDS), dtype=np.uint32)
         self._whole, self._prompts, self._answers = array("Q"), array("Q"), array("Q")
+        self._seen: set[int] = set()
         self._noted: dict[str, list[int]] = {}
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
@@ -130,7 +127,7 @@ class _Scan:
         """Go through the rows of one split."""
         part = self._prepared.splits[split]
         self._starts[split] = len(self._whole)
-        lengths, supervised, groups = array("Q"), 0, array("Q")
+        lengths, supervised, groups = array("q"), 0, array("Q")
         for example, encoded in zip(part.examples, part.encoded, strict=True):
             row = len(self._whole)
             lengths.append(len(encoded))
@@ -141,8 +138,11 @@ class _Scan:
             if split == "train":
                 self._note_labels(example)
                 self._note_language(example, row)
-            self._bands[row] = overlap.bands(overlap.shingles(prompt_text(example)))
-            self._note_digests(example)
+            if self._comes_on_purpose(example):
+                self._set_apart(row)
+            else:
+                self._bands[row] = overlap.bands(overlap.shingles(example.own_text))
+                self._note_digests(example)
         self._figures[split] = SplitFigures(
             rows=len(lengths),
             groups=len(np.unique(groups)),
@@ -192,6 +192,23 @@ class _Scan:
     def _noted_finding(self, name: str) -> Finding:
         return Finding(rows=self._counts[name], first=self._names(self._noted.get(name, ())))
 
+    def _comes_on_purpose(self, example: Example) -> bool:
+        """Whether the row is a canary, or one of a source that comes again for its weight."""
+        if example.source == CANARIES:
+            return True
+        if not self._data.sources:
+            return False
+        identifier = _hash(example.id)
+        is_again = identifier in self._seen
+        self._seen.add(identifier)
+        return is_again
+
+    def _set_apart(self, row: int) -> None:
+        """Keep a row out of all comparisons."""
+        self._bands[row] = overlap.bands(overlap.shingles(""))
+        for digests in (self._whole, self._prompts, self._answers):
+            digests.append(_hash(f"row {row}"))
+
     def _note_digests(self, example: Example) -> None:
         prompt = [(m.role, m.content) for m in example.prompt]
         self._whole.append(_hash(repr((prompt, example.messages[-1].content))))
@@ -207,7 +224,7 @@ class _Scan:
     def _note_language(self, example: Example, row: int) -> None:
         if row not in self._sample:
             return
-        language = tell_language(prompt_text(example))
+        language = tell_language(example.own_text)
         if language is None:
             return
         self._languages[language] += 1
@@ -221,7 +238,7 @@ class _Scan:
         def shingles_of(row: int) -> overlap.Shingles:
             split, number = self._place(row)
             example = self._prepared.splits[split].examples[number]
-            return overlap.shingles(prompt_text(example))
+            return overlap.shingles(example.own_text)
 
         train = np.arange(len(self._prepared.splits["train"].encoded))
         within = overlap.near_earlier(self._bands, train, shingles_of, threshold)
@@ -315,9 +332,10 @@ def _quantiles(lengths: "array[int]") -> dict[str, int]:
 def _histogram(lengths: "array[int]") -> tuple[tuple[int, int], ...]:
     if not lengths:
         return ()
-    width = -(-max(lengths) // BARS)
-    counts = np.bincount((np.asarray(lengths) - 1) // np.uint64(width), minlength=1)
-    return tuple((width * (bar + 1), int(count)) for bar, count in enumerate(counts))
+    below = min(lengths) - 1
+    width = -(-(max(lengths) - below) // BARS)
+    counts = np.bincount((np.asarray(lengths) - below - 1) // width)
+    return tuple((below + width * (bar + 1), int(count)) for bar, count in enumerate(counts))
 
 
 def _normalised(text: str) -> str:

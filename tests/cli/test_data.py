@@ -50,7 +50,7 @@ def on_a_terminal(*arguments: object, **environment: str) -> str:
 def chats(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     folder = tmp_path_factory.mktemp("chats")
     rows = [chat(number) for number in range(20)]
-    rows[1]["messages"][1]["content"] = "Notes of the night. " * 20 + "Cause?"
+    rows[1]["messages"][3]["content"] = "Notes of the night. " * 20 + "Which one?"
     write_jsonl(folder / "rows" / "train.jsonl", rows)
     values = recipe(tiny_base, folder / "rows", data={"task": "chat", "validation_fraction": 0.0,
                     "max_tokens": 100, "on_overlength": "drop"})  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_piped_preview_shows_the_mask_without_escape_codes(chats: Path, tmp_pa
     assert "\x1b" not in done.stdout
     assert done.stdout.count("⟦A missing vitamin.</s>⟧") == 3
     assert "train row 1, chat-0: " in done.stdout
-    assert "left out of train, longer than data.max_tokens: 1 rows: chat-1" in done.stdout
+    assert "left out of train, longer than data.max_tokens: 1 row: chat-1" in done.stdout
     shown = "".join(page(tmp_path / "rows.html").itertext())
     assert shown.count("⟦A missing vitamin.</s>⟧") == 3
     assert "chat-1" in shown
@@ -114,7 +114,6 @@ def test_an_id_or_a_split_that_is_not_there_exits_2(chats: Path):
 def test_a_cut_row_says_how_much_went(chats: Path):
     done = medtune_data("preview", chats, "data.on_overlength=truncate_prompt", "--id", "chat-1",
                         "--show-mask")  # fmt: skip
-    assert re.search(r"chat-1: 100 tokens, \d+ supervised, 0 characters", done.stdout) is None
     found = re.search(r"(\d+) characters \((\d+) tokens\) of the prompt were cut", done.stdout)
     assert found, done.stdout + done.stderr
     assert int(found[1]) > int(found[2]) > 0
@@ -126,7 +125,7 @@ def test_the_first_pass_is_shown_as_it_is_trained(questions: Path):
     padded = medtune_data("preview", questions, "--packed", "train.packing=false").stdout
     # The legend has each sign once.
     assert padded.count("╎") == 1
-    assert padded.count("·×") >= 2
+    assert padded.count("·\N{MULTIPLICATION SIGN}") >= 2
 
 
 def test_private_rows_are_hidden_until_they_are_asked_for(chats: Path, tmp_path: Path):

@@ -9,15 +9,16 @@ import pytest
 from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from materials import material
 
-from medtune.data import Encoder, Prepared, make_template, prepare
+from medtune.data import Encoder, Prepared, draw_canaries, make_template, prepare
 from medtune.data.check import Examination, examine
 from medtune.data.languages import UNCLEAR, tell_language
 from medtune.data.limits import require_limits
 from medtune.errors import DataError
 from medtune.overlap import jaccard, shingles
-from medtune.recipe import Data, Limits
-from medtune.records import Example, Split, SplitFile, TaskRows
+from medtune.recipe import Canaries, Data, Limits
+from medtune.records import Example
 
 TEMPLATE = make_template("tokenizer", make_tokenizer())
 ENCODER = Encoder(TEMPLATE)
@@ -26,13 +27,7 @@ WORDS = TEXT.split(" ")
 
 
 def prepared_rows(data: Data, **splits: list[Example]) -> Prepared:
-    names: dict[Split, list[Example]] = dict(splits)  # type: ignore[arg-type]
-    files = {
-        name: SplitFile(file="rows.jsonl", sha256="0" * 64, num_rows=len(part), official_rows=None)
-        for name, part in names.items()
-    }
-    rows = TaskRows(task="chat", splits=names, files=files)
-    return prepare(rows, data, TEMPLATE, seed=17)
+    return prepare(material(**splits), data, TEMPLATE, seed=17)
 
 
 def check(
@@ -228,3 +223,16 @@ def test_what_cannot_be_measured_does_not_keep_to_a_limit(limits: dict[str, Any]
     found = check([row(0, "Fever?")], limits=limits)
     with pytest.raises(DataError, match="found no"):
         require_limits(found, Limits(**limits))
+
+
+def test_canaries_and_rows_that_come_again_for_their_weight_are_no_duplicates():
+    section = {"name": "more", "task": "chat", "weight": 0.8}
+    data = Data(task="chat", validation_fraction=0.0, sources=[section])
+    own = [make_example(f"What is sign {n}?", f"It is {n}.", id=f"row-{n}") for n in range(8)]
+    more = [make_example(f"Who was king {n}?", f"The {n}.", id=f"king-{n}") for n in range(3)]
+    planted = draw_canaries(Canaries(secrets=2, twins=2, repetitions=[4]))
+    prepared = prepare(material(train=own, more=more), data, TEMPLATE, seed=17, canaries=planted)
+    assert len(prepared.splits["train"].examples) > 8 + 3 + 8
+    found = examine(prepared, data, seed=17)
+    for name in ("duplicates", "near_duplicates", "contradictions"):
+        assert found.findings[name].rows == 0, name

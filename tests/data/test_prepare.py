@@ -1,39 +1,19 @@
 """Which rows are trained and scored on, and the account of those that are not."""
 
-from collections.abc import Sequence
-
 import pytest
 from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from materials import material
 
 from medtune.data import Encoder, Material, Prepared, draw_canaries, make_template, prepare
 from medtune.data.encoding import shorten_prompt
-from medtune.data.material import Part
 from medtune.errors import DataError, TemplateError
 from medtune.recipe import Canaries, Data
-from medtune.records import SPLITS, Example, Split, SplitFile, TaskRows
+from medtune.records import Example
 
 TEMPLATE = make_template("tokenizer", make_tokenizer())
 ENCODER = Encoder(TEMPLATE)
-
-
-def material(evaluation: Sequence[Example] = (), **splits: Sequence[Example]) -> Material:
-    """What a recipe names: examples of the task's splits, of sources, of an evaluation set."""
-    parts = []
-    for name, examples in splits.items():
-        is_source = name not in SPLITS
-        split: Split = "train" if is_source else name  # type: ignore[assignment]
-        part = Part(name=name, split=split, is_source=is_source, rows=task_rows(split, examples))
-        parts.append(part)
-    tests = {"exam": Part(name="exam", split="test", is_source=False,
-                          rows=task_rows("test", evaluation))} if evaluation else {}  # fmt: skip
-    return Material(task="chat", parts=tuple(parts), evaluation=tests)
-
-
-def task_rows(split: Split, examples: Sequence[Example]) -> TaskRows:
-    file = SplitFile(file=f"{split}.jsonl", sha256="0" * 64, official_rows=3)
-    return TaskRows(task="chat", splits={split: examples}, files={split: file})
 
 
 def run(given: Material, *, seed: int = 17, **data: object) -> Prepared:

@@ -6,6 +6,7 @@ import pytest
 from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from materials import material
 
 from medtune.data import Encoded, Encoder, Prepared, make_template, prepare
 from medtune.data.preview import (
@@ -22,11 +23,15 @@ from medtune.data.preview import (
 from medtune.errors import DataError
 from medtune.models import LocatedBase, load_tokenizer
 from medtune.recipe import Data
-from medtune.records import Example, SplitFile, TaskRows
+from medtune.records import Example
 
 ENCODER = Encoder(make_template("tokenizer", make_tokenizer()))
 # The tiny tokenizer's control tokens are written with these; a message must not hold one.
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|<>"), min_size=1)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="|<>")
+    | st.sampled_from("⟦⟧╎↵⟨⟩␛\r\n"),
+    min_size=1,
+)
 SPEAKABLE = TEXT.filter(lambda text: text.strip() == text != "")
 
 
@@ -45,10 +50,8 @@ def shown(encoded: Encoded, encoder: Encoder = ENCODER, *, hide: bool = False) -
 
 
 def prepared_rows(*examples: Example, **data: object) -> Prepared:
-    file = SplitFile(file="rows.jsonl", sha256="0" * 64, num_rows=1, official_rows=None)
-    rows = TaskRows(task="chat", splits={"train": examples}, files={"train": file})
     section = Data(**{"task": "chat", "validation_fraction": 0.0, **data})
-    return prepare(rows, section, ENCODER.template, seed=17)
+    return prepare(material(train=examples), section, ENCODER.template, seed=17)
 
 
 @given(st.lists(st.tuples(SPEAKABLE, SPEAKABLE), min_size=1, max_size=3))
@@ -77,7 +80,7 @@ def test_the_marks_hold_for_a_real_tokenizer_token_by_token(
     assert len(span.pieces) == span.tokens or not answer.isascii()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(TEXT)
 def test_visible_text_can_be_read_back_and_moves_no_cursor(text: str) -> None:
     seen = visible(text)
     assert revealed(seen) == text

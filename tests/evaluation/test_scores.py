@@ -10,6 +10,7 @@ import torch
 from conftest import CHAT_TEMPLATE, make_example
 from hypothesis import given
 from hypothesis import strategies as st
+from materials import material
 from peft import PeftModel
 
 from medtune.data import Prepared, make_template, prepare
@@ -21,7 +22,7 @@ from medtune.evaluation.prompts import few_shot_messages, make_prompts, scored_e
 from medtune.evaluation.rouge import rouge_l
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
-from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent, SplitFile, TaskRows
+from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent
 from medtune.scoring import Question, log_likelihoods
 from medtune.stats import mcnemar_exact, tango_interval, wilson
 
@@ -241,11 +242,7 @@ def prepared(
     **data: object,
 ) -> Prepared:
     train = train or letters(6, "train", offset=100)
-    files = {
-        "train": SplitFile(file="train.jsonl", sha256="0", official_rows=None),
-        "test": SplitFile(file="test.jsonl", sha256="0", official_rows=official),
-    }
-    rows = TaskRows(task="mcq", splits={"train": train, "test": test}, files=files)
+    rows = material("mcq", official={"test": official}, train=train, test=test)
     settings = {"task": "mcq", "validation_fraction": 0.0, **data}
     return prepare(rows, Data(**settings), make_template("tokenizer", base.tokenizer), seed=7)
 
@@ -372,8 +369,8 @@ def test_a_text_ends_at_the_tokenizers_own_end_too(tiny_base: Path, model: PeftM
         tokenizer.chat_template = CHAT_TEMPLATE.replace("{{ eos_token }}", "<|system|>")
         if ending is not None:
             tokenizer.eos_token = ending
-        rows = TaskRows(task="chat", splits={"train": NOTES, "test": NOTES[:1]}, files={})
-        data = Data(task="chat", validation_fraction=0.0)
+        rows = material(train=NOTES, test=[replace(NOTES[0], id="test-1")])
+        data = Data(task="chat", validation_fraction=0.0, leaks="keep")
         ready = prepare(rows, data, make_template("tokenizer", tokenizer), seed=7)
         assert ready.encoder.template.stop_token == "<|system|>"
         part = scored_examples(ready, Evaluate())
@@ -527,8 +524,7 @@ def test_rows_held_out_of_training_are_not_called_a_test_set(
     base: FrozenBase, model: PeftModel
 ) -> None:
     train = letters(30, "train")
-    files = {"train": SplitFile(file="train.jsonl", sha256="0", official_rows=None)}
-    rows = TaskRows(task="mcq", splits={"train": train}, files=files)
+    rows = material("mcq", train=train)
     data = Data(task="mcq", validation_fraction=0.0, test_fraction=0.2)
     ready = prepare(rows, data, make_template("tokenizer", base.tokenizer), seed=7)
     found = report(model, ready)
