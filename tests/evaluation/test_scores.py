@@ -369,7 +369,8 @@ def test_a_text_ends_at_the_tokenizers_own_end_too(tiny_base: Path, model: PeftM
         tokenizer.chat_template = CHAT_TEMPLATE.replace("{{ eos_token }}", "<|system|>")
         if ending is not None:
             tokenizer.eos_token = ending
-        rows = material(train=NOTES, test=[replace(NOTES[0], id="test-1")])
+        test = replace(NOTES[0], id="test-1")
+        rows = material(train=[replace(n, id=str(i)) for i, n in enumerate(NOTES)], test=[test])
         data = Data(task="chat", validation_fraction=0.0, leaks="keep")
         ready = prepare(rows, data, make_template("tokenizer", tokenizer), seed=7)
         assert ready.encoder.template.stop_token == "<|system|>"
