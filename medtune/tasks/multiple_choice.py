@@ -36,7 +36,7 @@ def medqa_reader(num_options: Set[int] | None) -> Callable[[Iterable[Row]], Iter
 
 
 def read_medmcqa(rows: Iterable[Row]) -> Iterator[Example]:
-    """Reader of MedMCQA's schema; the rows are gone through twice.
+    """Reader of MedMCQA's schema.
 
     The published files count ``cop`` from 1, the hub's copy from 0. All rows are looked at first:
     a 0 and a 4 tell which it is, and both or neither are an error, because a wrong guess would
@@ -45,8 +45,9 @@ def read_medmcqa(rows: Iterable[Row]) -> Iterator[Example]:
     Raises:
         DataError: A row is not of the schema, or the counting cannot be told.
     """
-    first = _first_option(rows)
-    for row in rows:
+    kept = list(rows)
+    first = _first_option(kept)
+    for row in kept:
         options = {letter: row.text(f"op{letter.lower()}") for letter in "ABCD"}
         yield _example(row, options, "ABCD"[row.value("cop") - first], source="MedMCQA")
 
@@ -68,12 +69,10 @@ def _medqa_options(row: Row, num_options: Set[int] | None) -> dict[str, str]:
     return dict(options)
 
 
-def _first_option(rows: Iterable[Row]) -> int:
+def _first_option(rows: list[Row]) -> int:
     """The number that MedMCQA's ``cop`` gives to the first option: 0 or 1."""
     seen: dict[int, Row] = {}
-    num_rows = 0
     for row in rows:
-        num_rows += 1
         number = row.value("cop")
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 4:
             found = f"{kind(number)}, and not from 0 to 4" if type(number) is int else kind(number)
@@ -81,10 +80,10 @@ def _first_option(rows: Iterable[Row]) -> int:
         seen.setdefault(number, row)
     if 0 in seen and 4 in seen:
         raise seen[0].fault(f"cop 0 here and cop 4 in {seen[4].where}", "one way of counting")
-    if seen and 0 not in seen and 4 not in seen:
+    if rows and 0 not in seen and 4 not in seen:
         raise DataError(
-            f"{next(iter(seen.values())).where}: cop is counted from 0 on the hub and from 1 in "
-            f"the published files, and none of the {num_rows} rows has a 0 or a 4 to tell which; "
+            f"{rows[0].where}: cop is counted from 0 on the hub and from 1 in the published "
+            f"files, and none of the {len(rows)} rows has a 0 or a 4 to tell which; "
             "use the whole file, or convert the rows to MedQA's schema (data.task: mcq)"
         )
     return 0 if 0 in seen else 1
