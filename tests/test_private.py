@@ -22,7 +22,7 @@ MARKS = [
     "ZQward-licence",
     "ZQclinic",
 ]
-MARK = re.compile(rb"ZQ", re.IGNORECASE)
+MARK = re.compile(rb"ZQ(Jane|1961|MRN|patient|ward|clinic|nurse)|Zyqwick", re.IGNORECASE)
 
 
 def row(number: int) -> dict[str, object]:
