@@ -49,8 +49,8 @@ def project(tmp_path: Path, tiny_base: Path) -> Path:
         data={
             "task": "chat",
             "private": True,
-            "validation_fraction": 0.2,
-            "test_fraction": 0.2,
+            "validation_fraction": 0.3,
+            "test_fraction": 0.3,
             # All rows are alike here, and that is not what is tried.
             "leaks": "keep",
             "canaries": {"secrets": 3, "twins": 5},

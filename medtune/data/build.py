@@ -23,7 +23,6 @@ from pathlib import Path
 
 from medtune.data.encoding import Encoder
 from medtune.data.fit import fit
-from medtune.data.split import share_of
 from medtune.data.store import SHARD_ROWS, StoredRow, shard_path, write_shard
 from medtune.data.template import ChatTemplate
 from medtune.digests import remove_partials
@@ -43,11 +42,21 @@ class Job:
 
     template: ChatTemplate
     data: Data
-    seed: int
     index: NgramIndex | None
     """Evaluation items, where training rows are compared with them."""
     compared: frozenset[int]
     """Parts that are: those with training rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row that was read and has its name, before it is encoded."""
+
+    part: int
+    """Place of its split or source among what is read."""
+    share: float
+    """Where its group stands between the sides, by the group's own name: see split.share_of."""
+    example: Example
 
 
 @contextmanager
@@ -61,14 +70,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def build(
     folder: Path,
-    rows: Iterable[tuple[int, Example]],
+    rows: Iterable[RawRow],
     job: Job,
     *,
     workers: int,
     max_rows: int | None,
     progress: Progress,
 ) -> None:
-    """Prepare all rows that are not prepared yet. ``rows``: number of the part, and the example.
+    """Prepare all rows that are not prepared yet.
 
     Args:
         folder: Where; the caller is alone in it.
@@ -96,9 +105,7 @@ def build(
         progress.finish()
 
 
-def _shards(
-    rows: Iterable[tuple[int, Example]], max_rows: int | None
-) -> Iterator[list[tuple[int, Example]]]:
+def _shards(rows: Iterable[RawRow], max_rows: int | None) -> Iterator[list[RawRow]]:
     remaining = iter(rows)
     seen = 0
     while shard := list(islice(remaining, SHARD_ROWS)):
@@ -117,7 +124,7 @@ class _Here:
     def __init__(self, job: Job) -> None:
         self._worker = _Worker(job)
 
-    def prepare(self, path: Path, shard: list[tuple[int, Example]], progress: Progress) -> None:
+    def prepare(self, path: Path, shard: list[RawRow], progress: Progress) -> None:
         self._worker.prepare(path, shard)
         progress.advance(len(shard))
 
@@ -132,7 +139,7 @@ class _Elsewhere:
         self._pool, self._workers = pool, workers
         self._pending: deque[Future[int]] = deque()
 
-    def prepare(self, path: Path, shard: list[tuple[int, Example]], progress: Progress) -> None:
+    def prepare(self, path: Path, shard: list[RawRow], progress: Progress) -> None:
         self._pending.append(self._pool.submit(_prepare, path, shard))
         while len(self._pending) > 2 * self._workers:
             self._take_one(progress)
@@ -195,7 +202,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(path: Path, shard: list[tuple[int, Example]]) -> int:
+def _prepare(path: Path, shard: list[RawRow]) -> int:
     assert _worker is not None
     _worker.prepare(path, shard)
     return len(shard)
@@ -208,27 +215,27 @@ class _Worker:
         self._job = job
         self._encoder = Encoder(job.template)
 
-    def prepare(self, path: Path, shard: list[tuple[int, Example]]) -> None:
+    def prepare(self, path: Path, shard: list[RawRow]) -> None:
         found: list[StoredRow] = []
         for first in range(0, len(shard), ENCODED_AT_ONCE):
             found += self._rows(shard[first : first + ENCODED_AT_ONCE])
         write_shard(path, found)
 
-    def _rows(self, rows: list[tuple[int, Example]]) -> Iterator[StoredRow]:
-        examples = [example for _, example in rows]
-        all_tokens = self._encoder.tokens(examples)
-        for (part, example), tokens in zip(rows, all_tokens, strict=True):
+    def _rows(self, rows: list[RawRow]) -> Iterator[StoredRow]:
+        all_tokens = self._encoder.tokens([row.example for row in rows])
+        for row, tokens in zip(rows, all_tokens, strict=True):
+            example = row.example
             fitted = fit(example, tokens, self._job.data, self._encoder)
             yield StoredRow(
-                part=part,
+                part=row.part,
                 example=fitted.example,
                 tokens=fitted.tokens,
                 fit=fitted.outcome,
                 id_key=key(example.id),
                 group_key=key(example.group),
-                share=share_of(example.group, self._job.seed),
+                share=row.share,
                 bands=bands(shingles(example.own_text)).tobytes(),
-                hits=self._hits(part, example),
+                hits=self._hits(row.part, example),
             )
 
     def _hits(self, part: int, example: Example) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medtune.data.build import MAX_ROWS_BESIDE_OTHERS, Job, alone_in, build
+from medtune.data.build import MAX_ROWS_BESIDE_OTHERS, Job, RawRow, alone_in, build
 from medtune.data.cache import Key, finish, open_prepared, why_not
 from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.data.canaries import Planted
@@ -18,7 +18,7 @@ from medtune.data.encoding import Encoded, Encoder
 from medtune.data.material import SALT_FILE, Material, Names
 from medtune.data.plan import Plan, make_plan
 from medtune.data.report import record
-from medtune.data.split import Rows
+from medtune.data.split import Rows, share_of
 from medtune.data.store import Joined, Store, Stored
 from medtune.data.template import ChatTemplate
 from medtune.errors import DataError
@@ -192,14 +192,13 @@ def _store(
         job = Job(
             template=template,
             data=data,
-            seed=seed,
             index=_index(material, data),
             compared=frozenset(n for n, p in enumerate(material.parts) if p.split == "train"),
         )
         several = workshop is not None and workshop.is_one_of_several
         build(
             own,
-            _numbered(material, Names(parent if data.private else None)),
+            _raw_rows(material, Names(parent if data.private else None), seed),
             job,
             workers=workshop.workers if workshop else 0,
             max_rows=MAX_ROWS_BESIDE_OTHERS if several else None,
@@ -208,10 +207,12 @@ def _store(
         return finish(own, workshop.key) if workshop else Store(own)
 
 
-def _numbered(material: Material, names: Names) -> Iterator[tuple[int, Example]]:
+def _raw_rows(material: Material, names: Names, seed: int) -> Iterator[RawRow]:
     for number, part in enumerate(material.parts):
         for example in part:
-            yield number, names.hide(_of_source(example, part.name) if part.is_source else example)
+            named = _of_source(example, part.name) if part.is_source else example
+            # By the group's own name: salted ones would make another split of every run.
+            yield RawRow(number, share_of(named.group, seed), names.hide(named))
 
 
 def _of_source(example: Example, name: str) -> Example:

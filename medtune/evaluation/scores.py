@@ -173,7 +173,9 @@ def _arm(model: PeftModel, arm: str) -> AbstractContextManager[object]:
 
 
 def _without_texts(arm: ArmScore) -> ArmScore:
-    return replace(arm, items=tuple(replace(item, text=None) for item in arm.items))
+    return replace(
+        arm, items=tuple(replace(item, text=None, prompt_digest="") for item in arm.items)
+    )
 
 
 def _describe(prepared: Prepared, num_items: int) -> str:

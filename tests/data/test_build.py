@@ -16,7 +16,7 @@ from conftest import make_example, make_tokenizer
 
 from medtune.data import Encoder, make_template
 from medtune.data import store as stores
-from medtune.data.build import Job, build, key
+from medtune.data.build import Job, RawRow, build, key
 from medtune.data.store import Store, Stored, shard_path
 from medtune.errors import DataError, MedtuneError, TemplateError
 from medtune.overlap import bands, shingles
@@ -31,12 +31,12 @@ def example(number: int) -> Example:
     return make_example(f"Case {number}: fever?", f"yes {number}", id=f"row-{number}")
 
 
-def rows(count: int) -> Iterator[tuple[int, Example]]:
-    return ((0, example(number)) for number in range(count))
+def rows(count: int) -> Iterator[RawRow]:
+    return (RawRow(0, number / count, example(number)) for number in range(count))
 
 
 def job(data: Data = DATA) -> Job:
-    return Job(template=TEMPLATE, data=data, seed=1, index=None, compared=frozenset())
+    return Job(template=TEMPLATE, data=data, index=None, compared=frozenset())
 
 
 def make(folder: Path, count: int, workers: int = 0, **more: object) -> Store:
@@ -74,10 +74,11 @@ def test_what_is_read_back_is_what_was_encoded(tmp_path: Path, small_shards: int
 def test_rows_of_every_shape_come_back_as_they_were(tmp_path: Path):
     odd = make_example("é\n\u2028?", "ja", "mehr", "nein", id="ö", system="s", group="g")
     choice = make_example("Which?", "A", id="mc", options=("A", "B"))
-    given = [(1, odd), (0, choice)]
+    given = [RawRow(1, 0.5, odd), RawRow(0, 0.25, choice)]
     store = make(tmp_path / "a", 0, rows=iter(given))
     assert [store.example(0), store.example(1)] == [odd, choice]
     assert store.numbers("part").tolist() == [1, 0]
+    assert store.numbers("share").tolist() == [0.5, 0.25]
 
 
 def test_a_sequence_of_stored_rows_is_read_by_place_and_slice(tmp_path: Path):
@@ -120,12 +121,12 @@ def test_shards_that_are_there_are_kept_and_the_rest_is_made(tmp_path: Path, sma
 def test_the_first_bad_row_is_told_whoever_meets_it(
     tmp_path: Path, small_shards: int, workers: int
 ):
-    def given(bad: int, unreadable: int) -> Iterator[tuple[int, Example]]:
+    def given(bad: int, unreadable: int) -> Iterator[RawRow]:
         for number in range(100):
             if number == unreadable:
                 raise DataError(f"rows.jsonl:{number}: unreadable")
             answer = "a</s>" if number == bad else "yes"
-            yield 0, make_example("q", answer, id=f"row-{number}")
+            yield RawRow(0, 0.5, make_example("q", answer, id=f"row-{number}"))
 
     with pytest.raises(TemplateError, match=r"rows\.jsonl:20: a assistant message"):
         make(tmp_path / "a", 0, workers, rows=given(bad=20, unreadable=50))
@@ -199,13 +200,13 @@ def _wait_until_gone(pid: int) -> None:
 
 
 def test_a_worker_that_dies_ends_the_build_with_advice(tmp_path: Path, small_shards: int):
-    def given() -> Iterator[tuple[int, Example]]:
+    def given() -> Iterator[RawRow]:
         for number in range(100_000):
             if number == 400:
                 for child in multiprocessing.active_children():
                     assert child.pid is not None
                     os.kill(child.pid, signal.SIGKILL)
-            yield 0, example(number)
+            yield RawRow(0, 0.5, example(number))
 
     with pytest.raises(MedtuneError, match=r"a worker process was killed.*run the command again"):
         make(tmp_path / "a", 0, 1, rows=given())
