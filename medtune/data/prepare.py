@@ -231,7 +231,9 @@ def _index(material: Material, data: Data) -> NgramIndex | None:
     index = NgramIndex(data.decontaminate.ngram)
     for name, part in material.evaluation.items():
         for example in part:
-            index.add(f"{name}: {example.id}", example.own_text)
+            # An id of a row of patients is a value of it; file and line are none.
+            item = example.where if data.private else example.id
+            index.add(f"{name}: {item}", example.own_text)
     return index
 
 
