@@ -67,7 +67,8 @@ def make_key(
         },
     )
     ingredients = {
-        "data": {name: file["sha256"] for name, file in material.digests().items()},
+        # Names too: rows are called by the file that they stand in.
+        "data": material.digests(),
         "template": template,
         "tokenizer": tokenizer,
         "options": options,

@@ -90,6 +90,9 @@ def test_template_tokenizer_seed_and_every_option_of_the_rows_are_in_the_key(tmp
         key_of(section(file, decontaminate={**exam, "share": 0.9})),
     ]
     assert len({key.digest for key in keys}) == len(keys)
+    renamed = tmp_path / "renamed.jsonl"
+    renamed.write_bytes(file.read_bytes())
+    assert key_of(section(renamed)).digest != keys[0].digest  # ids are by file and line
     # What is decided about prepared rows, and where they lie, makes no other rows.
     moved = tmp_path / "elsewhere" / "rows.jsonl"
     moved.parent.mkdir()
