@@ -17,7 +17,7 @@ from peft import PeftModel
 
 from medtune import models, provenance, seeds, training
 from medtune.card import write_card
-from medtune.data import Prepared
+from medtune.data import Prepared, token_ids
 from medtune.digests import atomic_writer, write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
 from medtune.evaluation import score
@@ -121,7 +121,7 @@ def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) 
         base,
         recipe.adapter,
         seed=inputs.training_seed,
-        rows=[row.input_ids for row in inputs.prepared.splits["train"].encoded],
+        rows=token_ids(inputs.prepared.splits["train"].encoded),
     )
     passes = training.passes_of(recipe.train, inputs.pad_id)
     with training.pass_attention(fresh, passes):

@@ -55,8 +55,9 @@ def check(
     from medtune.data.limits import require_limits
     from medtune.inputs import gather, least_seconds, make_plan
 
-    inputs = gather(checked, offline=offline, progress=make_progress())
-    found = examine(inputs.prepared, checked.data, seed=checked.seed)
+    progress = make_progress()
+    inputs = gather(checked, offline=offline, progress=progress)
+    found = examine(inputs.prepared, checked.data, seed=checked.seed, progress=progress)
     plan = make_plan(inputs)
     seconds = least_seconds(inputs, plan)
     lines = [*_figures(found), *_findings(found), *_rest(found), *_plan(plan, seconds)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medtune.pipeline import Run
 
 
-DRY_RUN = "Nothing was trained or written: this was a dry run."
+DRY_RUN = "Nothing was trained, and no run was begun: this was a dry run."
 
 
 def train(

@@ -6,6 +6,7 @@ from medtune.data.encoding import Encoded, Encoder
 from medtune.data.material import Material, read_material
 from medtune.data.packing import best_fit
 from medtune.data.prepare import Prepared, PreparedSplit, Workshop, prepare, scratch_folder
+from medtune.data.store import token_ids
 from medtune.data.template import ChatTemplate, choose_pad_id, make_template
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "read_material",
     "scratch_folder",
     "take_canaries",
+    "token_ids",
 ]

@@ -18,7 +18,7 @@ from medtune.data.encoding import Encoded
 from medtune.data.languages import UNCLEAR, tell_language
 from medtune.data.prepare import Prepared, PreparedSplit
 from medtune.recipe import Data
-from medtune.records import Example, Split
+from medtune.records import Example, Progress, Silent, Split
 
 QUANTILES = {"min": 0.0, "p5": 0.05, "median": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 BARS = 12
@@ -89,18 +89,26 @@ def left_out(part: PreparedSplit) -> dict[str, Sequence[str]]:
     return {"dropped": part.dropped, "leaked": part.leaked, "contaminated": part.contaminated}
 
 
-def examine(prepared: Prepared, data: Data, *, seed: int) -> Examination:
+def examine(
+    prepared: Prepared, data: Data, *, seed: int, progress: Progress | None = None
+) -> Examination:
     """Go through all rows of a run.
 
     Args:
         prepared: The rows as they will be trained on.
         data: The section that they were prepared by.
         seed: Chooses the rows whose language is told.
+        progress: Where to report.
     """
+    progress = progress or Silent()
     scan = _Scan(prepared, data, seed)
-    for split in ORDER:
-        if split in prepared.splits:
-            scan.read(split)
+    progress.start("examining", sum(len(p.lengths) for p in prepared.splits.values()), "rows")
+    try:
+        for split in ORDER:
+            if split in prepared.splits:
+                scan.read(split, progress)
+    finally:
+        progress.finish()
     return scan.examination()
 
 
@@ -123,13 +131,14 @@ class _Scan:
         sample = np.random.default_rng(seed).permutation(num_train)[:LANGUAGE_SAMPLE]
         self._sample = frozenset(sample.tolist())
 
-    def read(self, split: Split) -> None:
+    def read(self, split: Split, progress: Progress) -> None:
         """Go through the rows of one split."""
         part = self._prepared.splits[split]
         self._starts[split] = len(self._whole)
         lengths, supervised, groups = array("q"), 0, array("Q")
         for example, encoded in zip(part.examples, part.encoded, strict=True):
             row = len(self._whole)
+            progress.advance(1)
             lengths.append(len(encoded))
             supervised += encoded.num_supervised
             groups.append(_hash(example.group))

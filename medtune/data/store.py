@@ -196,6 +196,11 @@ class Stored(Sequence[T], Generic[T]):
         return self._read(int(self._rows[place]))
 
 
+def token_ids(encoded: Sequence[Encoded]) -> Sequence[Sequence[int]]:
+    """The token ids of examples, each read when it is asked for."""
+    return Stored(lambda place: encoded[place].input_ids, np.arange(len(encoded)))
+
+
 def _example_json(example: Example) -> str:
     values = {
         "messages": [[m.role, m.content, m.supervised] for m in example.messages],

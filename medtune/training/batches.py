@@ -7,10 +7,12 @@ forward passes, never which examples a step sees: packed and unpacked runs have 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medtune.data import Encoded, best_fit
 from medtune.models import Documents
@@ -60,8 +62,13 @@ def rows_of_step(num_rows: int, batch_size: int, step: int, seed: int) -> list[i
     """
     steps_per_pass = -(-num_rows // batch_size)
     number, within = divmod(step - 1, steps_per_pass)
-    order = np.random.default_rng([seed, number]).permutation(num_rows)
+    order = _order(num_rows, seed, number)
     return [int(row) for row in order[within * batch_size : (within + 1) * batch_size]]
+
+
+@lru_cache(maxsize=2)
+def _order(num_rows: int, seed: int, number: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, number]).permutation(num_rows)
 
 
 def share(examples: Sequence[Encoded], rank: int, world_size: int) -> list[Encoded]:

@@ -37,6 +37,10 @@ def pass_attention(model: PeftModel, passes: Passes) -> AbstractContextManager[N
     return packed_documents(model.get_base_model()) if passes.packing else nullcontext()
 
 
+LOOKED_AT = 4096
+"""Examples among which those that are tried are looked for."""
+
+
 @torch.no_grad()
 def require_faithful(model: PeftModel, examples: Sequence[Encoded], passes: Passes) -> None:
     """Compare the loop's loss with the base's own forward pass, and look for leaks in a pack.
@@ -49,7 +53,7 @@ def require_faithful(model: PeftModel, examples: Sequence[Encoded], passes: Pass
     was_training = model.training
     model.eval()
     try:
-        chosen = _choose(examples, passes.tokens)
+        chosen = _choose(examples[:LOOKED_AT], passes.tokens)
         _require_equal_loss(model, chosen, passes)
         if passes.packing and len(chosen) > 1:
             _require_isolation(model, chosen)
