@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medtune.errors import MedtuneError
-    from medtune.inputs import Inputs, gather, load_base
+    from medtune.inputs import Inputs, gather, load_base, preprocess
     from medtune.models import attach, load_adapter
     from medtune.pipeline import Run, train
     from medtune.recipe import Recipe
@@ -37,6 +37,7 @@ __all__ = [
     "load_adapter",
     "load_base",
     "load_recipe",
+    "preprocess",
     "train",
 ]
 
@@ -51,6 +52,7 @@ _HOMES = {
     "load_adapter": "models",
     "load_base": "inputs",
     "load_recipe": "recipe",
+    "preprocess": "inputs",
     "train": "pipeline",
 }
 
