@@ -47,7 +47,7 @@ def _draw(
 ) -> NDArray[np.int64]:
     total = int(lengths[rows].sum())
     rounds, missing = divmod(wanted, total) if total else (0, 0)
-    taken = [generator.permutation(rows) for _ in range(int(rounds))]
+    taken = [rows] * int(rounds)
     order = generator.permutation(rows)
     reached = np.concatenate([[0], np.cumsum(lengths[order])])
     taken.append(order[: int(np.argmin(np.abs(reached - missing)))])

@@ -313,6 +313,23 @@ def test_a_source_brings_its_share_behind_the_own_rows_under_names_of_its_own() 
     assert mixture["share_of_tokens"] == pytest.approx(0.5, abs=0.03)
 
 
+def test_a_source_shares_patients_with_the_task_but_not_names_given_by_chance() -> None:
+    own = [make_example("Fever?", "no", id="row-1", group="row-1")]
+    test = [make_example("Cough?", "no", id="row-2", group="patient-7")]
+    replay = [
+        make_example("Same patient.", "Yes.", id="row-1", group="patient-7"),
+        make_example("Same name only.", "Yes.", id="row-2", group="row-2"),
+    ]
+    section = {"name": "replay", "task": "chat"}
+    train = run(material(train=own, test=test, replay=replay), sources=[section]).splits["train"]
+    assert train.leaked == ("replay/row-1",)
+    assert [example.id for example in train.examples] == ["row-1", "replay/row-2"]
+    # Without a group of its own a row is its own group, of this source alone.
+    alone = run(material(train=own, test=[make_example("Cough?", "no", id="row-2")],
+                         replay=replay), sources=[section]).splits["train"]  # fmt: skip
+    assert alone.leaked == ()
+
+
 def test_canaries_stand_behind_all_rows_and_the_account_tells_none() -> None:
     planted = draw_canaries(Canaries(secrets=2, twins=3, repetitions=[1, 2]))
     data = Data(task="chat", validation_fraction=0.0)
