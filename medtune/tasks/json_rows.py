@@ -212,7 +212,7 @@ def _advice(text: str, error: json.JSONDecodeError) -> str:
     if "\0" in text:
         return "a NUL byte is in it: is the file UTF-16? Save it as UTF-8"
     if found == "'":
-        return "JSON has double quotes, and so is no Python text"
+        return "JSON's quotes are double, and a Python dict is no JSON"
     if found and found in "}]," and re.search(r",\s*$", text[: error.pos + (found == ",")]):
         return "a comma is followed by a value, never by the end"
     return "expected one whole JSON object a line, and nothing behind it"

@@ -7,6 +7,7 @@ a million rows take no more memory than a few.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from glob import has_magic
 from itertools import chain, islice
 from pathlib import Path
 
@@ -199,10 +200,10 @@ def _nothing_at(task: Task, path: str, found: Found, *, needs_train: bool) -> st
     message = f"no {wanted} for task {task.name}: "
     if found.files:
         return f"{message}{path} has {' and '.join(found.files)} rows alone; add a file train.jsonl"
-    if "://" not in path and not Path(path).exists():
-        return f"{message}there is no {path}"
-    if "://" in path:
+    if "://" in path or (has_magic(path) and not Path(path).exists()):
         return f"{message}no file fits {path}"
+    if not Path(path).exists():
+        return f"{message}there is no {path}"
     return (
         f"{message}{path} has no file that ends in {SUPPORTED}; folders below it are read by a "
         "glob, such as **/*.jsonl"
