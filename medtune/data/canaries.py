@@ -85,7 +85,7 @@ def take_canaries(section: Canaries, file: Path) -> Planted:
         DataError: The file is not one of ours, or does not fit the section.
     """
     if not file.exists():
-        content = Path(section.file).read_bytes() if section.file else _draw(section)
+        content = _content(section)
         _parse(content, section, Path(section.file or file))
         write_secret(file, content)
     canaries = _parse(file.read_bytes(), section, file)
@@ -94,9 +94,18 @@ def take_canaries(section: Canaries, file: Path) -> Planted:
 
 def draw_canaries(section: Canaries) -> Planted:
     """Secrets that are written nowhere: to count rows and tokens of a run that is not started."""
-    content = Path(section.file).read_bytes() if section.file else _draw(section)
+    content = _content(section)
     canaries = _parse(content, section, Path(section.file or FILE_NAME))
     return Planted(canaries=canaries, digest=sha256_bytes(content))
+
+
+def _content(section: Canaries) -> bytes:
+    if section.file is None:
+        return _draw(section)
+    try:
+        return Path(section.file).read_bytes()
+    except OSError as error:
+        raise DataError(f"{section.file} could not be read: {error.strerror}") from None
 
 
 def _draw(section: Canaries) -> bytes:
@@ -131,7 +140,10 @@ def _parse(content: bytes, section: Canaries, file: Path) -> tuple[Canary, ...]:
         canaries = tuple(Canary(**values) for values in json.loads(content)["canaries"])
         planted = [canary.repetitions for canary in canaries if canary.repetitions]
     except (ValueError, TypeError, KeyError):
-        raise DataError(f"{file} is no file of canaries that medtune wrote") from None
+        raise DataError(
+            f"{file} is no file of canaries that medtune wrote; expected "
+            "canaries.json of an earlier run"
+        ) from None
     if (len(planted), len(canaries) - len(planted)) != (section.secrets, section.twins):
         raise DataError(
             f"{file} holds {len(planted)} secrets and {len(canaries) - len(planted)} twins; "

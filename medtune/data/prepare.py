@@ -272,12 +272,18 @@ def _ids(store: Store, rows: Rows) -> tuple[str, ...]:
 def _require_rows(prepared: Prepared, data: Data) -> None:
     for split in ("train", *prepared.held_out):
         part = prepared.splits[split]
+        if not part.num_own and not part.num_read:
+            raise DataError(
+                f"no row fell on the {split} side of the split: groups fall by the hash of their "
+                f"name, and there are too few for data.validation_fraction "
+                f"{data.validation_fraction:g} and data.test_fraction {data.test_fraction:g}; "
+                "give more rows or groups, a file of that side, or another fraction (0: none)"
+            )
         if not part.num_own:
             raise DataError(
                 f"no {split} row is left of {part.num_read}: {len(part.dropped)} over "
                 f"data.max_tokens {data.max_tokens}, {len(part.leaked)} left out by data.leaks, "
-                f"{len(part.contaminated)} by data.decontaminate; held-out shares are of groups "
-                "(data.validation_fraction, data.test_fraction)"
+                f"{len(part.contaminated)} by data.decontaminate"
             )
 
 

@@ -65,7 +65,7 @@ def cell(row: Row, column: str) -> str:
     if column not in row.values:
         like = like_key(column, row)
         raise row.fault(
-            f"keys {', '.join(row.values) or '(none)'}",
+            row.keys(),
             f"the column {column}{f' (is it {like}?)' if like else ''}",
         )
     value = row.values[column]

@@ -86,13 +86,19 @@ def _in_folder(task: Task, folder: Path) -> Found:
         if split not in found and (paths := _usually_named(split, supported)):
             found[split] = paths
     if found or not supported:
-        return Found(_files(found, folder))
-    names = ", ".join(path.name for path in supported[:5]) + (", ..." if supported[5:] else "")
+        read = {path for paths in found.values() for path in paths}
+        left = [path for path in supported if path not in read]
+        note = f"{folder.name}: not read, because other files are the splits: {_list(left)}"
+        return Found(_files(found, folder), (note,) if left else ())
     note = (
         f"{folder.name} has no file that is named train, validation or test: all of its "
-        f"{len(supported)} files are training rows ({names})"
+        f"{len(supported)} files are training rows ({_list(supported)})"
     )
     return Found(_files({"train": supported}, folder), (note,))
+
+
+def _list(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:5]) + (", ..." if paths[5:] else "")
 
 
 def _own_names(task: Task, folder: Path) -> dict[Split, list[Path]]:

@@ -55,7 +55,7 @@ class Layout:
             others = [layout.name for layout in LAYOUTS.values() if layout.fits(row)]
             aside = f": rows are read as {self.name}, and this one is laid out as "
             raise row.fault(
-                f"keys {', '.join(row.values) or '(none)'}",
+                row.keys(),
                 f"the key {missing}{aside + ' or '.join(others) if others else ''}",
             )
         if self.refuses and row.values.get(self.refuses):
@@ -120,7 +120,7 @@ def _no_layout(row: Row) -> DataError:
         ]
         advice = f"nearest is {nearest.name}, which lacks {' and '.join(lacks)}; or {advice}"
     return row.fault(
-        f"keys {', '.join(row.values) or '(none)'}",
+        row.keys(),
         f"those of {', '.join(known[:-1])} or {known[-1]}; {advice}",
     )
 

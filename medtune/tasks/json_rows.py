@@ -11,6 +11,7 @@ from medtune.errors import DataError
 from medtune.tasks.rows import Origin, Row, decode, kind
 
 _MARK = b"\xef\xbb\xbf"
+_ARRAY = "a JSON array? It is read from files named .json"
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -30,14 +31,11 @@ def json_lines(lines: Iterable[bytes], origin: Origin) -> Iterator[Row]:
                 values = _DECODER.decode(text)
                 _require_whole_characters(text, values)
         except json.JSONDecodeError as error:
-            hint = ""
-            if text.lstrip().startswith("["):
-                hint = "; a JSON array? It is read from files named .json"
-            elif error.pos >= len(text.rstrip()):
-                hint = "; expected one whole JSON object a line"
-            raise DataError(f"{where}: {_problem(error)}{hint}") from None
+            hint = _ARRAY if text.lstrip().startswith("[") else _advice(text, error)
+            raise DataError(f"{where}: {_problem(error)}; {hint}") from None
         if not isinstance(values, dict):
-            raise DataError(f"{where}: found {kind(values)}; expected one JSON object a line")
+            hint = f"; {_ARRAY}" if isinstance(values, list) else ""
+            raise DataError(f"{where}: found {kind(values)}; expected one JSON object a line{hint}")
         yield origin.row(values, number)
 
 
@@ -105,7 +103,8 @@ def json_object_of_rows(raw: bytes, origin: Origin) -> Iterator[Row]:
         line_of_record, record = document.value()
         if not isinstance(record, dict):
             raise DataError(
-                f"{origin.name}:{line_of_record}: found {kind(record)}; expected a record"
+                f"{origin.name}:{line_of_record}: found {kind(record)}; expected a record "
+                "behind its identifier"
             )
         yield Row(record, where, key)
 
@@ -205,6 +204,18 @@ def _told(where: str) -> Iterator[None]:
         raise DataError(f"{where}: the key {error} is given twice in one object") from None
     except (RecursionError, ValueError):  # Python's limits: nesting, and digits of a number
         raise DataError(f"{where}: JSON nested too deeply, or a number too long") from None
+
+
+def _advice(text: str, error: json.JSONDecodeError) -> str:
+    """What to do about a line that is no JSON; nothing of the line is told."""
+    found = text[error.pos : error.pos + 1]
+    if "\0" in text:
+        return "a NUL byte is in it: is the file UTF-16? Save it as UTF-8"
+    if found == "'":
+        return "JSON's quotes are double, and a Python dict is no JSON"
+    if found and found in "}]," and re.search(r",\s*$", text[: error.pos + (found == ",")]):
+        return "a comma is followed by a value, never by the end"
+    return "expected one whole JSON object a line, and nothing behind it"
 
 
 def _problem(error: json.JSONDecodeError) -> str:

@@ -37,7 +37,7 @@ def mcq_reader(section: Rows) -> Callable[[Iterable[Row]], Iterator[Example]]:
         for row in rows:
             if any(key not in row.values for key in MEDQA_KEYS):
                 raise row.fault(
-                    f"keys {', '.join(row.values) or '(none)'}",
+                    row.keys(),
                     f"{', '.join(MEDQA_KEYS)}, as MedQA has them; or say in the recipe what your "
                     "keys mean, with columns: {prompt: ..., options: ..., answer: ...}",
                 )
@@ -92,8 +92,10 @@ def _medqa_options(row: Row, num_options: Set[int] | None) -> dict[str, str]:
         raise row.fault(f"options is {kind(options)}", "an object of two or more: letter -> text")
     letters = ascii_uppercase[: len(options)]
     if list(options) != list(letters):
-        raise row.fault(f"options with the keys {', '.join(map(str, options))}",
-                        f"the letters {', '.join(letters)} in order")  # fmt: skip
+        # Other keys than letters may be the options themselves: they are not told.
+        are_letters = set(options) <= set(ascii_uppercase)
+        found = f"the keys {', '.join(options)}" if are_letters else "keys that are no letters"
+        raise row.fault(f"options with {found}", f"the letters {', '.join(letters)} in order")
     if num_options is not None and len(options) not in num_options:
         allowed = " or ".join(map(str, sorted(num_options)))
         raise row.fault(f"{len(options)} options", f"{allowed} options")
@@ -116,7 +118,9 @@ def _first_option(rows: Iterable[Row]) -> int:
             raise row.fault(f"cop is {found}", "the number of the right option")
         seen.setdefault(number, row)
     if 0 in seen and 4 in seen:
-        raise seen[0].fault(f"cop 0 here and cop 4 in {seen[4].where}", "one way of counting")
+        raise seen[0].fault(
+            f"cop counted from 0 here and from 1 in {seen[4].where}", "one way of counting"
+        )
     if first_row and 0 not in seen and 4 not in seen:
         raise DataError(
             f"{first_row.where}: cop is counted from 0 on the hub and from 1 in the published "

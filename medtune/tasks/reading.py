@@ -7,6 +7,7 @@ a million rows take no more memory than a few.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from glob import has_magic
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from medtune.recipe import Rows
 from medtune.recipe.document import DATA_VARIABLE
 from medtune.records import Example, Split, SplitFile, TaskRows
 from medtune.tasks.catalogue import TASKS, Task
-from medtune.tasks.files import DataFile
+from medtune.tasks.files import SUPPORTED, DataFile
 from medtune.tasks.finding import Found, default_folder, find, find_published
 from medtune.tasks.hub import PREFIX, HubSplit, open_named, open_published
 from medtune.tasks.rows import Repeatable, Row
@@ -46,7 +47,8 @@ def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) ->
     task = TASKS[rows.task]
     if rows.path and rows.path.startswith(PREFIX):
         if offline:
-            raise DataError(f"{rows.path}: --offline keeps medtune from asking the hub")
+            raise DataError(f"{rows.path}: --offline keeps medtune from asking the hub; copy "
+                            "the rows to this machine and set data.path")  # fmt: skip
         splits, notes = open_named(rows.path)
         if needs_train and "train" not in splits:
             raise DataError(f"{rows.path}: has no split train")
@@ -56,7 +58,7 @@ def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) ->
         return _assembled(task, rows, _from_files(task, found), found.notes)
     if rows.path is None and task.hub and not offline:
         return read_hub(task, rows)
-    raise DataError(_not_found(task, rows, offline=offline, needs_train=needs_train))
+    raise DataError(_not_found(task, rows, found, offline=offline, needs_train=needs_train))
 
 
 def read_hub(task: Task, rows: Rows) -> TaskRows:
@@ -182,13 +184,27 @@ def _names(task: Task) -> str:
     return "; ".join(f"{split}: {' or '.join(names)}" for split, names in task.files.items())
 
 
-def _not_found(task: Task, rows: Rows, *, offline: bool, needs_train: bool) -> str:
-    looked = rows.path or str(default_folder(task) or f"${DATA_VARIABLE} (not set)")
+def _not_found(task: Task, rows: Rows, found: Found, *, offline: bool, needs_train: bool) -> str:
+    if rows.path:
+        return _nothing_at(task, rows.path, found, needs_train=needs_train)
+    looked = default_folder(task) or f"${DATA_VARIABLE} (not set)"
     wanted = "training rows" if needs_train else "rows"
     message = f"no {wanted} for task {task.name}: looked in {looked} for {_names(task)}."
-    if rows.path:
-        is_there = "://" in rows.path or Path(rows.path).exists()
-        return message if is_there else f"{message} There is no {rows.path}."
     if task.hub is None:
         return f"{message} Set data.path; the hub has no copy in a format that can be read."
     return f"{message} --offline keeps medtune from asking the hub: set data.path."
+
+
+def _nothing_at(task: Task, path: str, found: Found, *, needs_train: bool) -> str:
+    wanted = "training rows" if needs_train else "rows"
+    message = f"no {wanted} for task {task.name}: "
+    if found.files:
+        return f"{message}{path} has {' and '.join(found.files)} rows alone; add a file train.jsonl"
+    if "://" in path or (has_magic(path) and not Path(path).exists()):
+        return f"{message}no file fits {path}"
+    if not Path(path).exists():
+        return f"{message}there is no {path}"
+    return (
+        f"{message}{path} has no file that ends in {SUPPORTED}; folders below it are read by a "
+        "glob, such as **/*.jsonl"
+    )

@@ -5,6 +5,7 @@ keys, types and lengths, never values: a row may be a patient's.
 """
 
 import codecs
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,13 @@ from typing import Any, Generic, TypeVar
 from medtune.errors import DataError
 
 T = TypeVar("T")
+FOREIGN: Mapping[bytes, str] = {
+    codecs.BOM_UTF16_LE: "this is UTF-16: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "this is UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "this is gzip: its name has to end in .gz",
+    b"\x28\xb5\x2f\xfd": "this is zstd: its name has to end in .zst",
+}
+"""What a file that is not UTF-8 begins with, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,9 @@ class Origin:
     stem: str
     """What ids of its rows begin with."""
 
-    def row(self, values: Mapping[str, Any], line: int) -> "Row":
+    def row(self, values: Mapping[str, Any], line: int, *, is_below_header: bool = False) -> "Row":
         """The row that begins at a line, counted from 1."""
-        return Row(values, f"{self.name}:{line}", f"{self.stem}-{line}")
+        return Row(values, f"{self.name}:{line}", f"{self.stem}-{line}", is_below_header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,17 @@ class Row:
     """``file:line``, or the hub's split and row number."""
     id: str
     """The record's key in its file, or file stem and line."""
+    is_below_header: bool = False
+    """Whether the keys stand in the file as a line of cells. A file that lacks this line has a row
+    there: what the keys are is then never told."""
+
+    def keys(self) -> str:
+        """What keys the row has, for messages."""
+        if self.is_below_header:
+            count = len(self.values)
+            told = f"{count} columns with other names" if count > 1 else "one column, another name"
+            return f"{told} in the first line (or is that a row?)"
+        return f"keys {', '.join(self.values) or '(none)'}"
 
     def text(self, key: str) -> str:
         """A required text that is not blank.
@@ -67,7 +86,7 @@ class Row:
             DataError: The key is missing.
         """
         if key not in self.values:
-            raise self.fault(f"keys {', '.join(self.values) or '(none)'}", f"the key {key}")
+            raise self.fault(self.keys(), f"the key {key}")
         return self.values[key]
 
     def optional_text(self, key: str, default: str) -> str:
@@ -93,6 +112,8 @@ def kind(value: object) -> str:
     match value:
         case None:
             return "null"
+        case float() if not math.isfinite(value):
+            return "NaN or infinite"
         case bool() | float():
             return f"a {type(value).__name__}"
         case int():
@@ -120,9 +141,9 @@ def decode(raw: bytes, name: str, line: int) -> str:
     except UnicodeDecodeError as error:
         start = len(mark) + error.start
         line_start = raw.rfind(b"\n", 0, start)
-        is_utf16 = line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        hint = " (this is UTF-16: save it as UTF-8)" if is_utf16 else ""
+        known = [told for head, told in FOREIGN.items() if line == 1 and raw.startswith(head)]
+        hint = known[0] if known else "save the file as UTF-8"
         line += raw.count(b"\n", 0, start)
         raise DataError(
-            f"{name}:{line}: not UTF-8 text at byte {start - line_start}{hint}"
+            f"{name}:{line}: not UTF-8 text at byte {start - line_start}; {hint}"
         ) from None

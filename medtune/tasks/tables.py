@@ -11,6 +11,8 @@ from medtune.tasks.rows import Origin, Row, decode
 _BATCH_ROWS = 256
 """Rows of a Parquet file that stand in memory as Python values at one time."""
 
+_DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon"}
+
 
 def delimited(
     stream: BinaryIO, origin: Origin, *, delimiter: str, header: Sequence[str] | None = None
@@ -42,13 +44,15 @@ def delimited(
         if names is None:
             names = cells
             _require_names(names, where)
+            _require_delimiter(names, where, delimiter)
         elif len(cells) != len(names):
             raise DataError(
-                f"{where}: found {len(cells)} cells in the row that begins here; expected "
-                f"{len(names)}, one for each column"
+                f"{where}: found {len(cells)} cell{'s' * (len(cells) != 1)} in the row that begins "
+                f"here; expected {len(names)}, one for each column"
             )
         else:
-            yield origin.row(dict(zip(names, cells, strict=True)), line)
+            values = dict(zip(names, cells, strict=True))
+            yield origin.row(values, line, is_below_header=header is None)
 
 
 def parquet(stream: BinaryIO, origin: Origin) -> Iterator[Row]:
@@ -102,9 +106,21 @@ def _require_names(names: Sequence[str], where: str) -> None:
                 f"{where}: the name of column {number} of {len(names)} is blank; name it or "
                 "remove the column"
             )
+    # The name is not told: in a file that lacks this line it is a value of a row.
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise DataError(f"{where}: {count} columns are named {name}; expected each name once")
+        places = " and ".join(str(place) for place, one in enumerate(names, 1) if one == name)
+        raise DataError(f"{where}: columns {places} have one name; expected each name once")
+
+
+def _require_delimiter(names: Sequence[str], where: str, delimiter: str) -> None:
+    """One column whose name holds another delimiter: a table that is separated by that one."""
+    for other, told in _DELIMITERS.items():
+        if len(names) == 1 and other != delimiter and other in names[0]:
+            raise DataError(
+                f"{where}: found one column with a {told} in its name; expected cells separated "
+                f"by a {_DELIMITERS[delimiter]}"
+            )
 
 
 def _csv_problem(error: csv.Error) -> str:

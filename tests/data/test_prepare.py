@@ -166,12 +166,12 @@ def test_the_account_counts_what_is_there() -> None:
 def test_training_without_a_row_left_is_an_error() -> None:
     with pytest.raises(DataError, match=r"no train row is left of 2: 2 over data\.max_tokens 32"):
         run(material(train=[LONG, TALKATIVE]), max_tokens=32, on_overlength="drop")
-    with pytest.raises(DataError, match="no train row is left of 0"):
+    with pytest.raises(DataError, match="no row fell on the train side"):
         run(material(train=[]))
 
 
 def test_a_held_out_split_that_comes_out_empty_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"no validation row is left of 0.*validation_fraction"):
+    with pytest.raises(DataError, match=r"no row fell on the validation side.*validation_fraction"):
         run(material(train=[SHORT]), validation_fraction=0.0001)
 
 

@@ -446,6 +446,12 @@ def test_an_answer_beyond_the_bases_context_is_refused_before_it_is_written(
         require_prompts_fit(ready, section, seed=7, context_tokens=longest + 29)
 
 
+@pytest.mark.parametrize("metric", ["rouge_l", "auto"])
+def test_without_test_rows_there_is_nothing_that_has_to_fit(base: FrozenBase, metric: str) -> None:
+    section = Evaluate(metric=metric, few_shot=40, max_new_tokens=1000)
+    require_prompts_fit(prepared(base, []), section, seed=7, context_tokens=512)
+
+
 def test_a_reference_without_a_word_that_rouge_counts_is_refused_by_its_row(
     base: FrozenBase,
 ) -> None:

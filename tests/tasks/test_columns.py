@@ -115,7 +115,7 @@ BAD_CELLS = {
     "empty": ("", "note is a blank text; expected a text that is not blank, or a number"),
     "blank": (" \t", "note is a blank text; expected a text that is not blank, or a number"),
     "true": (True, "note is a bool; expected a text that is not blank, or a number"),
-    "not a number": (float("nan"), "note is a float; expected a text that is not blank, or a"),
+    "not a number": (float("nan"), "note is NaN or infinite; expected a text that is not"),
     "a list": ([PLANTED], "note is a list of 1; expected a text that is not blank, or a number"),
     "an object": ({"a": PLANTED}, "note is an object with the keys a; expected a text that is"),
 }

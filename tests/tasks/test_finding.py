@@ -53,7 +53,8 @@ def test_the_usual_names_are_found_with_any_ending(tmp_path):
         "validation": ["val.parquet"],
         "test": ["test.tsv"],
     }
-    assert found.notes == ()
+    (note,) = found.notes
+    assert note.endswith(": not read, because other files are the splits: other.jsonl")
 
 
 @pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "Dev"])

@@ -216,7 +216,8 @@ def test_a_bad_medmcqa_row_is_refused_with_its_line_and_without_its_text(tmp_pat
 def test_a_zero_and_a_four_in_one_file_are_refused_with_both_lines(tmp_path):
     message = refusal("medmcqa", tmp_path, *(medmcqa(cop=cop) for cop in (1, 4, 2, 0, 4)))
     assert message == (
-        "rows.jsonl:4: found cop 0 here and cop 4 in rows.jsonl:2; expected one way of counting"
+        "rows.jsonl:4: found cop counted from 0 here and from 1 in rows.jsonl:2; expected one way "
+        "of counting"
     )
 
 

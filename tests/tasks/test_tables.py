@@ -89,9 +89,9 @@ def test_a_task_may_know_the_columns_of_a_file_without_a_header():
 
 
 BAD = {
-    "too few cells": (f"a,b\n1,2\n{PLANTED}\n", ":3: found 1 cells in the row that begins here; e"),
+    "too few cells": (f"a,b\n1,2\n{PLANTED}\n", ":3: found 1 cell in the row that begins here; ex"),
     "too many cells": (f'a,b\n"1\n{PLANTED}",2\n1,2,{PLANTED}\n', ":4: found 3 cells in the row"),
-    "a column twice": ("note,x,note\n1,2,3\n", ":1: 2 columns are named note; expected"),
+    "a column twice": ("note,x,note\n1,2,3\n", ":1: columns 1 and 3 have one name; expected"),
     "a column without a name": ("a,,c\n1,2,3\n", ":1: the name of column 2 of 3 is blank"),
     "an index of pandas": (",a\n0,1\n", ":1: the name of column 1 of 2 is blank"),
     "a quote left open": (f'a,b\n1,2\n3,"{PLANTED}\n4,5\n', ':3: a " that is opened in the row'),
@@ -100,7 +100,7 @@ BAD = {
     "a NUL": (f"a,b\n1,2\n{PLANTED}\0,2\n", ":3: a NUL byte at byte 13; expected UTF-8 text"),
     "latin-1": (f"a,b\n1,{PLANTED} ".encode() + b"\xe9\n", ":2: not UTF-8 text at byte 16"),
     "latin-1 behind a mark": (b"\xef\xbb\xbfa,\xe9\n", ":1: not UTF-8 text at byte 6"),
-    "UTF-16": (f"a,b\n1,{PLANTED}\n".encode("utf-16"), ":1: not UTF-8 text at byte 1 (this is"),
+    "UTF-16": (f"a,b\n1,{PLANTED}\n".encode("utf-16"), ":1: not UTF-8 text at byte 1; this is"),
     "UTF-16 without a mark": (f"a\n{PLANTED}\n".encode("utf-16-le"), ":1: a NUL byte at byte 2"),
     "a huge cell": (f"a,b\n1,{PLANTED * 20_000}\n", ":2: a cell of over 131,072 characters"),
 }  # fmt: skip
@@ -159,7 +159,7 @@ def test_nested_parquet_columns_are_lists_and_objects_and_bytes_are_no_text():
 
 def test_two_parquet_columns_of_one_name_are_refused():
     table = pa.table([pa.array(["1"]), pa.array(["2"])], names=["note", "note"])
-    with pytest.raises(DataError, match=r"^rows\.parquet: 2 columns are named note"):
+    with pytest.raises(DataError, match=r"^rows\.parquet: columns 1 and 2 have one name"):
         read_parquet(as_parquet(table))
 
 
