@@ -70,3 +70,26 @@ def test_a_file_that_does_not_fit_the_recipe_is_refused(tmp_path: Path):
     take_canaries(SECTION, tmp_path / "x.json")
     with pytest.raises(DataError, match=r"5 secrets and 7 twins; data\.canaries says 20 and 200"):
         take_canaries(Canaries(), tmp_path / "x.json")
+
+
+def test_other_repetitions_than_the_file_has_are_refused(tmp_path: Path):
+    take_canaries(SECTION, tmp_path / "x.json")
+    other = SECTION.model_copy(update={"repetitions": [9]})
+    with pytest.raises(DataError, match=r"other repetitions than data\.canaries says"):
+        take_canaries(other, tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["missing.json", "."])
+def test_a_file_of_secrets_that_cannot_be_read_is_one_clear_line(tmp_path: Path, name: str):
+    section = SECTION.model_copy(update={"file": str(tmp_path / name)})
+    for call in (draw_canaries, lambda section: take_canaries(section, tmp_path / "own.json")):
+        with pytest.raises(DataError, match=r"^data\.canaries\.file: .*(No such|Is a directory)"):
+            call(section)
+
+
+def test_secrets_that_a_run_has_are_not_kept_in_silence_when_others_are_named(tmp_path: Path):
+    take_canaries(SECTION, tmp_path / "own.json")
+    take_canaries(SECTION, tmp_path / "first.json")
+    repeat = SECTION.model_copy(update={"file": str(tmp_path / "first.json")})
+    with pytest.raises(DataError, match="other secrets than this run has"):
+        take_canaries(repeat, tmp_path / "own.json")
