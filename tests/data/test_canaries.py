@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from medtune.data import draw_canaries, take_canaries
-from medtune.errors import DataError
-from medtune.recipe import Canaries
+from medtune.errors import DataError, DriftError
+from medtune.pipeline import refuse_drift
+from medtune.recipe import Canaries, Lock, Recipe, Resolved
 
 SECTION = Canaries(secrets=5, twins=7, repetitions=[1, 4])
 
@@ -93,3 +94,31 @@ def test_secrets_that_a_run_has_are_not_kept_in_silence_when_others_are_named(tm
     repeat = SECTION.model_copy(update={"file": str(tmp_path / "first.json")})
     with pytest.raises(DataError, match="other secrets than this run has"):
         take_canaries(repeat, tmp_path / "own.json")
+
+
+def test_a_repeated_run_is_told_how_to_plant_the_secrets_of_the_first():
+    values = {
+        "name": "run",
+        "base": {"model": "smollm2-135m"},
+        "data": {"task": "chat", "canaries": {}},
+        "train": {"learning_rate": 1e-3},
+    }
+    first, again = (
+        Lock(
+            recipe=Recipe.model_validate(values),
+            resolved=Resolved(
+                base={"digest": "b"},
+                data={
+                    "canaries": {"file": "canaries.json", "sha256": draw_canaries(SECTION).digest}
+                },
+                template="t",
+                tokenizer="k",
+                packages={},
+            ),
+        )
+        for _ in range(2)
+    )
+    with pytest.raises(
+        DriftError, match=r"data\.canaries\.file=canaries\.json of the recorded run"
+    ):
+        refuse_drift(first, again)
