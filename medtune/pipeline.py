@@ -18,6 +18,7 @@ from peft import PeftModel
 from medtune import models, provenance, seeds, training
 from medtune.card import write_card
 from medtune.data import Prepared, token_ids
+from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.digests import atomic_writer, write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
 from medtune.evaluation import score
@@ -117,15 +118,16 @@ def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) 
     recipe, is_first = inputs.recipe, training.process_rank() == 0
     held_before = training.resident_bytes()
     base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
+    rows = inputs.prepared.splits["train"].encoded
     fresh = models.attach(
         base,
         recipe.adapter,
         seed=inputs.training_seed,
-        rows=token_ids(inputs.prepared.splits["train"].encoded),
+        rows=token_ids(rows),
     )
     passes = training.passes_of(recipe.train, inputs.pad_id)
     with training.pass_attention(fresh, passes):
-        training.require_faithful(fresh, inputs.prepared.splits["train"].encoded, passes)
+        training.require_faithful(fresh, rows, passes)
     if is_first:
         # From here on the run has a name: all that the recipe could have got wrong is checked.
         inputs.lock.write(run)
@@ -186,6 +188,11 @@ def refuse_drift(recorded: Lock, now: Lock) -> None:
     differences = locks.drift(recorded, now)
     if differences:
         listed = "\n".join(f"  {line}" for line in differences)
+        if recorded.resolved.data.get("canaries") != now.resolved.data.get("canaries"):
+            listed += (
+                f"\nNew secrets are drawn for every run: data.canaries.file={CANARIES} of the "
+                "recorded run, with its folder before it, plants the same"
+            )
         raise DriftError(
             f"the conditions differ from the recorded ones:\n{listed}\n"
             "Restore them, start a run under a new name, or accept it with --allow-drift"

@@ -41,7 +41,7 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
     existed = run.exists() and (not run.is_dir() or _has_begun(run))
     if existed and not run.is_dir():
         raise RunExistsError(f"{run} is a file, not a run; give another name or folder")
-    if resume and not existed:
+    if resume and not run.exists():
         raise RunExistsError(f"there is no run {run} to resume")
     run.mkdir(parents=True, exist_ok=True)
     lock_file = run / ".lock"
@@ -84,6 +84,8 @@ def _forget(run: Path) -> None:
 
 def _refuse_taken(run: Path, *, existed: bool, resume: bool) -> None:
     """Looked at once the lock is held, so that no other process can still change the answer."""
+    if resume and not existed:
+        raise RunExistsError(f"there is no run {run} to resume")
     if is_finished(run):
         raise RunExistsError(
             f"{run} is a finished run; give another name (name=...), another folder (--out), or "

@@ -16,16 +16,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from medtune.data.encoding import Encoder
 from medtune.data.fit import fit
 from medtune.data.store import SHARD_ROWS, StoredRow, shard_path, write_shard
 from medtune.data.template import ChatTemplate
-from medtune.digests import remove_partials
+from medtune.digests import remove_folder, remove_partials
 from medtune.errors import DataError, MedtuneError
 from medtune.overlap import NgramIndex, bands, shingles
 from medtune.recipe import Data
@@ -34,6 +35,7 @@ from medtune.records import Example, Progress, Silent
 MAX_ROWS_BESIDE_OTHERS = 20_000
 """Rows that each of several processes may encode by itself before it trains."""
 ENCODED_AT_ONCE = 256
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,31 @@ class RawRow:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep others out of a folder of prepared rows while it is built or looked at."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = None
+    while lock is None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileNotFoundError):
+            lock = _locked(folder)
+    with lock:
         yield
+
+
+def _locked(folder: Path) -> TextIO | None:
+    """The lock of a folder; None if the folder was let go while we waited."""
+    lock = (folder / LOCK).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+            return lock
+    lock.close()
+    return None
+
+
+def let_go(folder: Path) -> None:
+    """Remove a folder of prepared rows, unless another process is at it or was faster."""
+    with suppress(FileNotFoundError, BlockingIOError), (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_folder(folder)
 
 
 def build(
@@ -140,7 +163,10 @@ class _Elsewhere:
         self._pending: deque[Future[int]] = deque()
 
     def prepare(self, path: Path, shard: list[RawRow], progress: Progress) -> None:
-        self._pending.append(self._pool.submit(_prepare, path, shard))
+        try:
+            self._pending.append(self._pool.submit(_prepare, path, shard))
+        except BrokenProcessPool as error:
+            raise self._broken() from error
         while len(self._pending) > 2 * self._workers:
             self._take_one(progress)
 
@@ -155,11 +181,14 @@ class _Elsewhere:
             self._pending.clear()  # what came behind the first bad row does not matter
             raise
         except BrokenProcessPool as error:
-            self._pending.clear()
-            raise MedtuneError(
-                "a worker process was killed (out of memory?); what is prepared is kept: run the "
-                "command again, with fewer --workers"
-            ) from error
+            raise self._broken() from error
+
+    def _broken(self) -> MedtuneError:
+        self._pending.clear()
+        return MedtuneError(
+            "a worker process was killed (out of memory?); what is prepared is kept: run the "
+            "command again, with fewer --workers"
+        )
 
 
 @contextmanager

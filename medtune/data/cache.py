@@ -6,15 +6,16 @@ tokenise. A changed byte of any of them is another name, so a stale folder canno
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from medtune.data.build import let_go
 from medtune.data.material import Material
 from medtune.data.store import Store, shard_path
 from medtune.digests import (
-    remove_folder,
     sha256_file,
     sha256_named,
     sha256_text,
@@ -67,7 +68,7 @@ def make_key(
         },
     )
     ingredients = {
-        # Names too: rows are called by the file that they stand in.
+        # Names too: ids and places of rows begin with them, and sides follow ids.
         "data": material.digests(),
         "template": template,
         "tokenizer": tokenizer,
@@ -86,8 +87,11 @@ def open_prepared(folder: Path) -> Store | None:
         return None
     shards = {path.name: sha256_file(path) for path in sorted(folder.glob("rows-*.arrow"))}
     if shards != manifest["shards"]:
-        remove_folder(folder)  # a disk's fault, or someone's: prepared again
-        folder.mkdir(mode=0o700)
+        # A disk's fault, or someone's: prepared again. The lock stays, and the manifest goes last:
+        # until it does, no shard is taken for whole.
+        for name in shards:
+            (folder / name).unlink()
+        (folder / MANIFEST).unlink()
         return None
     return Store(folder)
 
@@ -100,30 +104,31 @@ def finish(folder: Path, key: Key) -> Store:
         folder / MANIFEST,
         {"recipe": key.recipe, "ingredients": key.ingredients, "shards": shards},
     )
-    mine = [path.parent for path in _manifests(folder.parent, key.recipe)]
-    for old in mine[KEPT_OF_A_RECIPE:]:
-        remove_folder(old)
+    for old, _ in _finished(folder.parent, key.recipe)[KEPT_OF_A_RECIPE:]:
+        let_go(old)
     return Store(folder)
 
 
 def why_not(parent: Path, key: Key) -> str:
     """In which ingredients the recipe's latest prepared rows differ from what is needed now."""
-    latest = next(iter(_manifests(parent, key.recipe)), None)
-    if latest is None:
+    finished = _finished(parent, key.recipe)
+    if not finished:
         return "no rows were prepared for this recipe before"
-    before = json.loads(latest.read_text(encoding="utf-8"))["ingredients"]
+    before = finished[0][1]["ingredients"]
     changed = [name for name, value in key.ingredients.items() if before.get(name) != value]
     return f"those prepared before differ in: {', '.join(changed) or 'nothing, but are not whole'}"
 
 
-def _manifests(parent: Path, recipe: str) -> list[Path]:
-    """Manifests of a recipe's finished folders, newest first."""
+def _finished(parent: Path, recipe: str) -> list[tuple[Path, dict[str, Any]]]:
+    """A recipe's finished folders with their manifests, newest first."""
     found = []
-    for path in parent.glob(f"*/{MANIFEST}"):
+    for path in parent.glob(f"[!.]*/{MANIFEST}"):
         manifest = _manifest(path.parent)
         if manifest is not None and manifest["recipe"] == recipe:
-            found.append(path)
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+            with suppress(FileNotFoundError):  # another process has let it go
+                found.append((path.stat().st_mtime_ns, path.parent, manifest))
+    newest_first = sorted(found, key=lambda one: one[0], reverse=True)
+    return [(folder, manifest) for _, folder, manifest in newest_first]
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:

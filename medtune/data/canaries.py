@@ -84,28 +84,33 @@ def take_canaries(section: Canaries, file: Path) -> Planted:
     Raises:
         DataError: The file is not one of ours, or does not fit the section.
     """
-    if not file.exists():
-        content = _content(section)
+    if section.file or not file.exists():
+        content = _given_or_drawn(section)
         _parse(content, section, Path(section.file or file))
         write_secret(file, content)
+        if section.file and file.read_bytes() != content:
+            raise DataError(
+                f"data.canaries.file: {section.file} holds other secrets than this run has in "
+                f"{file}; start a run under a new name, or, if this one has not begun, remove that"
+            )
     canaries = _parse(file.read_bytes(), section, file)
     return Planted(canaries=canaries, digest=sha256_file(file))
 
 
 def draw_canaries(section: Canaries) -> Planted:
     """Secrets that are written nowhere: to count rows and tokens of a run that is not started."""
-    content = _content(section)
+    content = _given_or_drawn(section)
     canaries = _parse(content, section, Path(section.file or FILE_NAME))
     return Planted(canaries=canaries, digest=sha256_bytes(content))
 
 
-def _content(section: Canaries) -> bytes:
+def _given_or_drawn(section: Canaries) -> bytes:
     if section.file is None:
         return _draw(section)
     try:
         return Path(section.file).read_bytes()
     except OSError as error:
-        raise DataError(f"{section.file} could not be read: {error.strerror}") from None
+        raise DataError(f"data.canaries.file: {section.file}: {error.strerror}") from None
 
 
 def _draw(section: Canaries) -> bytes:
@@ -119,20 +124,21 @@ def _draw(section: Canaries) -> bytes:
             for _ in range(2)
         )
         names.add(f"{first} {last}")
-    repetitions = [
-        section.repetitions[number % len(section.repetitions)] for number in range(section.secrets)
-    ]
     canaries = [
         Canary(name=name, secret=f"{code:0{SECRET_DIGITS}}", repetitions=times)
         for name, code, times in zip(
             sorted(names, key=lambda _: random.random()),
             codes,
-            repetitions + [0] * section.twins,
+            _repetitions(section) + [0] * section.twins,
             strict=True,
         )
     ]
     content = {"nonce": secrets.token_hex(32), "canaries": [asdict(canary) for canary in canaries]}
     return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _repetitions(section: Canaries) -> list[int]:
+    return [section.repetitions[n % len(section.repetitions)] for n in range(section.secrets)]
 
 
 def _parse(content: bytes, section: Canaries, file: Path) -> tuple[Canary, ...]:
@@ -149,6 +155,8 @@ def _parse(content: bytes, section: Canaries, file: Path) -> tuple[Canary, ...]:
             f"{file} holds {len(planted)} secrets and {len(canaries) - len(planted)} twins; "
             f"data.canaries says {section.secrets} and {section.twins}"
         )
+    if planted != _repetitions(section):
+        raise DataError(f"{file}: its secrets have other repetitions than data.canaries says")
     return canaries
 
 

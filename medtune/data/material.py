@@ -48,7 +48,8 @@ class Material:
     @property
     def notes(self) -> list[str]:
         """What was found out about the rows, to be told to the user."""
-        return list(dict.fromkeys(note for part in self.parts for note in part.rows.notes))
+        parts = (*self.parts, *self.evaluation.values())
+        return list(dict.fromkeys(note for part in parts for note in part.rows.notes))
 
     def digests(self) -> dict[str, dict[str, str]]:
         """Of every file that can change a result: name -> file and sha256."""

@@ -64,12 +64,13 @@ def make_plan(store: Store, material: Material, data: Data, seed: int) -> Plan:
         rows = sides[split]
         own = rows[~is_source[parts[rows]]]
         foreign = contaminated if split == "train" else _none()
+        fitting = rows[fits[rows] != DROPPED]  # a row is left out for one reason, the first
         leaked = _none()
         if data.leaks == "drop":
-            leaked = np.array([leak.row for leak in leaks[split]], dtype=np.int64)
+            leaked = np.intersect1d([leak.row for leak in leaks[split]], fitting).astype(np.int64)
         drops = data.decontaminate is not None and data.decontaminate.action == "drop"
-        held = np.setdiff1d(foreign, leaked) if drops else _none()
-        used = np.setdiff1d(rows[fits[rows] != DROPPED], np.concatenate([leaked, held]))
+        held = np.setdiff1d(np.intersect1d(foreign, fitting), leaked) if drops else _none()
+        used = np.setdiff1d(fitting, np.concatenate([leaked, held]))
         found[split] = Side(
             read=own,
             used=used,

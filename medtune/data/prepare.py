@@ -21,7 +21,7 @@ from medtune.data.report import record
 from medtune.data.split import Rows, share_of
 from medtune.data.store import Joined, Store, Stored
 from medtune.data.template import ChatTemplate
-from medtune.errors import DataError
+from medtune.errors import DataError, MedtuneError
 from medtune.overlap import NgramIndex
 from medtune.recipe import Data
 from medtune.records import Example, Progress, Silent, Split, SplitFile
@@ -147,7 +147,11 @@ def prepare(
     progress = progress or Silent()
     with scratch_folder() if workshop is None else nullcontext(workshop.parent) as parent:
         # Files stay readable though a scratch folder goes: they are mapped.
-        store = _store(material, data, template, seed, parent, workshop, progress)
+        try:
+            store = _store(material, data, template, seed, parent, workshop, progress)
+        except OSError as error:  # what is read tells its own errors
+            reason = error.strerror or type(error).__name__
+            raise MedtuneError(f"{parent}: prepared rows cannot be kept there: {reason}") from error
     plan = make_plan(store, material, data, seed)
     encoder = Encoder(template)
     prepared = Prepared(

@@ -169,7 +169,11 @@ class Joined(Sequence[T], Generic[T]):
     def __getitem__(self, place: slice) -> Sequence[T]: ...
     def __getitem__(self, place: int | slice) -> T | Sequence[T]:
         if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
+            numbers = range(len(self))[place]
+            if numbers.step != 1:
+                return [self[number] for number in numbers]
+            start, stop = (max(0, end - len(self._first)) for end in (numbers.start, numbers.stop))
+            return Joined(self._first[numbers.start : numbers.stop], self._then[start:stop])
         place = range(len(self))[place]
         if place < len(self._first):
             return self._first[place]

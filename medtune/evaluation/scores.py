@@ -105,8 +105,8 @@ def require_prompts_fit(
         DataError: A reference has no word that ROUGE-L counts.
     """
     examples = scored_examples(prepared, section)
-    if not examples:  # nothing will be scored
-        return
+    if not examples:
+        return  # nothing is scored
     prompts = make_prompts(prepared, section, section.few_shot, seed)
     shots = f"evaluate: the longest prompt with {section.few_shot} examples"
     if choose_metric(prepared.task, examples, section) == "rouge_l":

@@ -78,6 +78,10 @@ class Rows(Section):
         return self
 
 
+TAKEN_NAMES = ("own", "train", "validation", "test", "canaries")
+"""What data.json and the lock call rows that are no source's."""
+
+
 class Source(Rows):
     """More training rows, such as general instructions that an adapter is not to forget."""
 
@@ -184,6 +188,10 @@ class Data(Rows):
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError("two sources have the same name")
+        if taken := [name for name in names if name in TAKEN_NAMES]:
+            raise ValueError(
+                f"a source cannot be named {taken[0]}: the run's own rows are; rename it"
+            )
         if sum(source.weight or 0 for source in self.sources) >= 1:
             raise ValueError("the weights of the sources leave nothing for the task's own rows")
         return self

@@ -7,6 +7,7 @@ real kernels is asked, on the run's own examples (R14).
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 
 import torch
 from peft import PeftModel
@@ -71,7 +72,7 @@ def _choose(examples: Sequence[Encoded], tokens: int) -> list[Encoded]:
 
     The long one is there because kernels and masks differ with the length.
     """
-    by_length = {len(example): example for example in sorted(examples, key=len, reverse=True)}
+    by_length = {len(example): example for example in examples}  # one of each: not all in memory
     lengths = sorted(by_length)
     chosen = [by_length[lengths[0]]]
     for length in [n for n in lengths[:0:-1] if n <= MAX_LONG][:1] + lengths[1:]:
@@ -79,7 +80,8 @@ def _choose(examples: Sequence[Encoded], tokens: int) -> list[Encoded]:
         if fits and len(chosen) < NUM_EXAMPLES and by_length[length] not in chosen:
             chosen.append(by_length[length])
     if len(chosen) == 1:  # all of one length
-        chosen += [e for e in examples if e is not chosen[0] and 2 * len(e) <= tokens][:1]
+        others = (e for e in examples if e != chosen[0] and 2 * len(e) <= tokens)
+        chosen += islice(others, 1)
     return chosen
 
 

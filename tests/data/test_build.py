@@ -13,11 +13,13 @@ import datasets
 import numpy as np
 import pytest
 from conftest import make_example, make_tokenizer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medtune.data import Encoder, make_template
 from medtune.data import store as stores
 from medtune.data.build import Job, RawRow, build, key
-from medtune.data.store import Store, Stored, shard_path
+from medtune.data.store import Joined, Store, Stored, shard_path
 from medtune.errors import DataError, MedtuneError, TemplateError
 from medtune.overlap import bands, shingles
 from medtune.recipe import Data
@@ -210,3 +212,25 @@ def test_a_worker_that_dies_ends_the_build_with_advice(tmp_path: Path, small_sha
 
     with pytest.raises(MedtuneError, match=r"a worker process was killed.*run the command again"):
         make(tmp_path / "a", 0, 1, rows=given())
+
+
+def test_a_worker_that_died_before_the_next_shard_is_told_in_the_same_words(
+    tmp_path: Path, small_shards: int
+):
+    def given() -> Iterator[RawRow]:
+        for number in range(small_shards * 3):
+            if number == small_shards * 2:
+                (child,) = multiprocessing.active_children()
+                os.kill(child.pid or 0, signal.SIGKILL)
+                time.sleep(1)  # so that the pool knows before it is given more
+            yield RawRow(0, 0.5, example(number))
+
+    with pytest.raises(MedtuneError, match="a worker process was killed"):
+        make(tmp_path / "a", 0, 1, rows=given())
+
+
+@given(st.integers(-12, 12) | st.none(), st.integers(-12, 12) | st.none())
+def test_a_slice_of_two_sequences_is_that_of_a_list_and_reads_nothing(start, stop):
+    found = Joined(Stored(int, np.arange(6)), [6, 7, 8])[start:stop]
+    assert list(found) == list(range(9))[start:stop]
+    assert isinstance(found, Joined)

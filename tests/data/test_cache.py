@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from hypothesis import strategies as st
 
 from medtune.data import Prepared, Workshop, make_key, make_template, prepare, read_material
 from medtune.data import cache as caches
+from medtune.data.build import alone_in
 from medtune.data.cache import Key
+from medtune.digests import remove_folder
+from medtune.errors import MedtuneError
+from medtune.models.cache import cache_folder
 from medtune.recipe import Data, Rows
 from medtune.records import Silent
 
+LOCKS = Path("/proc/locks")
 TEMPLATE = make_template("tokenizer", make_tokenizer())
 
 
@@ -157,3 +163,67 @@ def test_the_cache_is_for_its_owner_alone(tmp_path: Path):
     prepared(tmp_path / "cache", section(rows(tmp_path)))
     folders = [tmp_path / "cache", *(p for p in (tmp_path / "cache").iterdir() if p.is_dir())]
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+
+
+def test_a_renamed_file_makes_other_rows_for_their_ids_begin_with_its_name(tmp_path: Path):
+    named = {"columns": {"prompt": "q", "answer": "a"}, "format": "columns"}
+    file = write_jsonl(tmp_path / "old.jsonl", [{"q": f"{n}?", "a": "yes"} for n in range(30)])
+    prepared(tmp_path / "cache", section(file, **named))
+    found, _ = prepared(tmp_path / "cache", section(file.rename(tmp_path / "new.jsonl"), **named))
+    assert {row.id.partition("-")[0] for row in found.splits["train"].examples} == {"new"}
+
+
+def test_a_renamed_evaluation_file_is_found_under_its_new_name(tmp_path: Path):
+    exam = write_jsonl(tmp_path / "old.jsonl", [{"prompt": "Case 2: beriberi. Cause?",
+                                                 "completion": "none"}])  # fmt: skip
+    hits = []
+    for name in ("old", "new"):
+        exam = exam.rename(tmp_path / f"{name}.jsonl")
+        against = {"rows": [Rows(task="chat", path=str(exam))], "ngram": 4}
+        found, _ = prepared(tmp_path / "cache", section(rows(tmp_path), decontaminate=against))
+        hits += [hit["name"] for row in found.record["contamination"]["rows"]
+                 for hit in row["items"]]  # fmt: skip
+    assert set(hits) == {"chat 1 train: old-1", "chat 1 train: new-1"}
+
+
+def test_a_folder_that_another_process_is_at_is_not_let_go(tmp_path: Path):
+    file = rows(tmp_path)
+    prepared(tmp_path / "cache", section(file))
+    (busy,) = (path.parent for path in (tmp_path / "cache").glob("*/manifest.json"))
+    with alone_in(busy):
+        for number in range(6):
+            prepared(tmp_path / "cache", section(file, max_tokens=512 + number))
+        assert (busy / "manifest.json").is_file()
+    prepared(tmp_path / "cache", section(file, max_tokens=600))
+    assert not busy.exists()
+
+
+def test_whoever_waited_for_a_folder_that_was_let_go_is_alone_in_the_new_one(tmp_path: Path):
+    folder, order = tmp_path / "rows", []
+
+    def wait() -> None:
+        with alone_in(folder):
+            order.append((folder / ".lock").exists())
+
+    with alone_in(folder):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        while not any("FLOCK" in line and "->" in line for line in LOCKS.read_text().splitlines()):
+            pass
+        remove_folder(folder)
+    waiting.join()
+    assert order == [True]
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_place_where_no_rows_can_be_kept_is_one_clear_line(tmp_path: Path, place: str):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MedtuneError, match="prepared rows cannot be kept there"):
+        prepared(tmp_path / place, section(rows(tmp_path)))
+
+
+def test_a_cache_that_cannot_be_made_is_one_clear_line(tmp_path: Path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MEDTUNE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(MedtuneError, match="cannot be made: File exists; set MEDTUNE_CACHE"):
+        cache_folder()

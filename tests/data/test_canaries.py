@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from medtune.data import draw_canaries, take_canaries
-from medtune.errors import DataError
-from medtune.recipe import Canaries
+from medtune.errors import DataError, DriftError
+from medtune.pipeline import refuse_drift
+from medtune.recipe import Canaries, Lock, Recipe, Resolved
 
 SECTION = Canaries(secrets=5, twins=7, repetitions=[1, 4])
 
@@ -70,3 +71,52 @@ def test_a_file_that_does_not_fit_the_recipe_is_refused(tmp_path: Path):
     take_canaries(SECTION, tmp_path / "x.json")
     with pytest.raises(DataError, match=r"5 secrets and 7 twins; data\.canaries says 20 and 200"):
         take_canaries(Canaries(), tmp_path / "x.json")
+
+
+def test_other_repetitions_than_the_file_has_are_refused(tmp_path: Path):
+    take_canaries(SECTION, tmp_path / "x.json")
+    other = SECTION.model_copy(update={"repetitions": [9]})
+    with pytest.raises(DataError, match=r"other repetitions than data\.canaries says"):
+        take_canaries(other, tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["missing.json", "."])
+def test_a_file_of_secrets_that_cannot_be_read_is_one_clear_line(tmp_path: Path, name: str):
+    section = SECTION.model_copy(update={"file": str(tmp_path / name)})
+    for call in (draw_canaries, lambda section: take_canaries(section, tmp_path / "own.json")):
+        with pytest.raises(DataError, match=r"^data\.canaries\.file: .*(No such|Is a directory)"):
+            call(section)
+
+
+def test_secrets_that_a_run_has_are_not_kept_in_silence_when_others_are_named(tmp_path: Path):
+    take_canaries(SECTION, tmp_path / "own.json")
+    take_canaries(SECTION, tmp_path / "first.json")
+    repeat = SECTION.model_copy(update={"file": str(tmp_path / "first.json")})
+    with pytest.raises(DataError, match="other secrets than this run has"):
+        take_canaries(repeat, tmp_path / "own.json")
+
+
+def test_a_repeated_run_is_told_how_to_plant_the_secrets_of_the_first():
+    values = {
+        "name": "run",
+        "base": {"model": "smollm2-135m"},
+        "data": {"task": "chat", "canaries": {}},
+        "train": {"learning_rate": 1e-3},
+    }
+    first, again = (
+        Lock(
+            recipe=Recipe.model_validate(values),
+            resolved=Resolved(
+                base={"digest": "b"},
+                data={
+                    "canaries": {"file": "canaries.json", "sha256": draw_canaries(SECTION).digest}
+                },
+                template="t",
+                tokenizer="k",
+                packages={},
+            ),
+        )
+        for _ in range(2)
+    )
+    with pytest.raises(DriftError, match=r"data\.canaries\.file=canaries\.json of the recorded"):
+        refuse_drift(first, again)

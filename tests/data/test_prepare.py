@@ -1,5 +1,7 @@
 """Which rows are trained and scored on, and the account of those that are not."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import make_example, make_tokenizer
 from hypothesis import given
@@ -342,3 +344,21 @@ def test_canaries_stand_behind_all_rows_and_the_account_tells_none() -> None:
     account = prepared.account()
     assert account["canaries"]["planted"] == 2
     assert not any(canary.secret in str(account) for canary in planted.canaries)
+
+
+def test_a_row_that_is_left_out_for_two_reasons_is_counted_once() -> None:
+    twin = " ".join(f"word{n}" for n in range(40))
+    train = [make_example(f"{n} is what?", "yes", id=f"train-{n}") for n in range(4)]
+    train.append(make_example(twin, "yes", id="train-9"))
+    test = [make_example("Fine?", "yes", id="test-1", group="train-9")]
+    given = material(train=train, validation=test[:0], test=test)
+    part = run(given, max_tokens=80, on_overlength="drop").splits["train"]
+    assert (part.dropped, part.leaked) == (("train-9",), ())
+    assert part.num_read == len(part.encoded) + len(part.dropped) + len(part.leaked)
+
+
+def test_what_is_found_out_about_evaluation_rows_is_told_too() -> None:
+    given = material(train=[make_example("a", "b")], evaluation=[make_example("c", "d")])
+    exam = given.evaluation["exam"]
+    told = replace(exam, rows=replace(exam.rows, notes=("read as chat",)))
+    assert replace(given, evaluation={"exam": told}).notes == ["read as chat"]

@@ -540,3 +540,7 @@ def test_rows_held_out_of_training_are_not_called_a_test_set(
         f"{count} rows held out of train.jsonl by group: no published test set"
     )
     assert found.is_official is False
+
+
+def test_without_test_rows_there_is_nothing_to_fit(base: FrozenBase) -> None:
+    require_prompts_fit(prepared(base, []), Evaluate(metric="rouge_l"), seed=7, context_tokens=None)

@@ -375,3 +375,9 @@ def test_adapters_that_fit_their_base_are_taken():
         {"adapter.init": "pissa", "train.lora_plus_ratio": 16, "train.seeds": [1, 2]},
     ):
         load(write(MINIMAL), lines)
+
+
+def test_a_source_cannot_take_the_name_of_the_runs_own_rows():
+    for name in ("own", "train", "canaries"):
+        source = f"data.sources=[{{task: chat, path: x.jsonl, name: {name}}}]"
+        assert f"a source cannot be named {name}" in fault(MINIMAL, [source])

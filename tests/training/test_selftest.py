@@ -8,9 +8,11 @@ import torch
 from peft import PeftModel
 from test_loss import load, some_rows
 
+from medtune.data import Encoded
 from medtune.errors import TrainingError
 from medtune.models import LocatedBase, attach, load_model, load_tokenizer, packed
 from medtune.recipe import Adapter, Base
+from medtune.training import selftest
 from medtune.training.batches import Passes
 from medtune.training.selftest import pass_attention, require_faithful
 
@@ -119,3 +121,24 @@ def test_a_forward_pass_that_does_not_take_documents_is_refused(
     )
     with pytest.raises(TrainingError, match=r"does not take .*set train\.packing: false"):
         check(model)
+
+
+def test_not_all_rows_are_in_memory_at_once_to_choose_some():
+    class Counted(Encoded):
+        alive = 0
+
+        def __init__(self, length: int) -> None:
+            super().__init__(id="r", input_ids=(1,) * length, supervised=(True,) * length)
+            Counted.alive += 1
+
+        def __del__(self) -> None:
+            Counted.alive -= 1
+
+    class Lazy(list[int]):
+        def __iter__(self):
+            for length in super().__iter__():
+                yield Counted(length)
+                assert Counted.alive <= 5
+
+    chosen = selftest._choose(Lazy([3, 4] * 50), 100)  # type: ignore[arg-type]
+    assert [len(row) for row in chosen] == [3, 4]
