@@ -169,7 +169,11 @@ def _train_seeds(
                 continue
             progress.say(f"seed {seed}: {path}")
             recipe, begun = seeds.for_seed(inputs.recipe, seed), path.exists()
-            one = replace(inputs, recipe=recipe, lock=replace(inputs.lock, recipe=recipe))
+            prepared = replace(
+                inputs.prepared, text_files=tuple(f"../{f}" for f in inputs.prepared.text_files)
+            )
+            lock = replace(inputs.lock, recipe=recipe)
+            one = replace(inputs, recipe=recipe, lock=lock, prepared=prepared)
             with open_run(recipe.name, folder, resume=begun) as run:
                 _train_one(one, run, resumed=begun, progress=progress)
     finally:

@@ -38,6 +38,8 @@ class Example:
     instructions that all rows of the task share; empty: all of the prompt."""
     group: str
     """Patient, document or scenario: rows of one group never stand on two sides of a split."""
+    is_grouped: bool = False
+    """Whether the row names its group; else it is a group of its own, under its id."""
     source: str
     licence: str
 

@@ -97,6 +97,7 @@ def make_example(
         options=options,
         answer=contents[-1],
         group=group or id,
+        is_grouped=group is not None,
         source="made up",
         licence="none",
     )

@@ -454,7 +454,8 @@ WHOLE_SETS = {
         "earlier run", {"canaries": {"file": "rows.jsonl"}},
     ),
     "canaries from a folder": Case(
-        "rows.jsonl", ROWS, "FOLDER could not be read: Is a directory", {"canaries": {"file": "."}},
+        "rows.jsonl", ROWS,
+        "data.canaries.file: FOLDER: Is a directory", {"canaries": {"file": "."}},
     ),
     "columns that are not said": Case(
         "rows.jsonl", ROWS,

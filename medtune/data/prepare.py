@@ -225,7 +225,7 @@ def _of_source(example: Example, name: str) -> Example:
     A group that the row itself names stays: a patient may well be in two data sets.
     """
     identifier = f"{name}/{example.id}"
-    group = identifier if example.group == example.id else example.group
+    group = example.group if example.is_grouped else identifier
     return replace(example, id=identifier, group=group)
 
 

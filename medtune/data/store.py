@@ -213,5 +213,6 @@ def _example_json(example: Example) -> str:
         "text": example.text,
         "source": example.source,
         "licence": example.licence,
+        "is_grouped": example.is_grouped,
     }
     return json.dumps(values, ensure_ascii=False)

@@ -102,7 +102,8 @@ def _comparable(lock: Lock) -> dict[str, Any]:
     for part in ("base", "packages"):
         fields |= {f"{part}.{key}": value for key, value in resolved.pop(part).items()}
     for split, file in resolved.pop("data").items():
-        fields[f"data.{split}.sha256"] = file["sha256"]
+        # The name too: rows are called by it, and groups without a name fall on sides by that.
+        fields |= {f"data.{split}.{key}": value for key, value in file.items()}
     return fields | resolved
 
 

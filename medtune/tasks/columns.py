@@ -108,6 +108,7 @@ class ColumnsReader:
         return Labels(
             id=identifier,
             group=named(self.columns.group, identifier),
+            is_grouped=self.columns.group is not None,
             source=named(self.columns.source, source),
             licence=named(self.columns.licence, "unstated"),
         )

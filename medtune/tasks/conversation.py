@@ -15,6 +15,8 @@ class Labels:
 
     id: str
     group: str
+    is_grouped: bool
+    """Whether the row names its group."""
     source: str
     licence: str
 
@@ -31,9 +33,11 @@ def labels_beside(row: Row, source: str, licence: str) -> Labels:
         DataError: One of them is neither text nor a whole number.
     """
     identifier = row.optional_text("id", row.id)
+    group = row.optional_text("group", "")
     return Labels(
         id=identifier,
-        group=row.optional_text("group", identifier),
+        group=group or identifier,
+        is_grouped=bool(group),
         source=row.optional_text("source", source),
         licence=row.optional_text("licence", licence),
     )
@@ -115,6 +119,7 @@ def conversation(row: Row, messages: list[Message], labels: Labels, *, text: str
         answer=messages[-1].content,
         text=text,
         group=labels.group,
+        is_grouped=labels.is_grouped,
         source=labels.source,
         licence=labels.licence,
     )

@@ -205,6 +205,7 @@ def multiple_choice(
         answer=letter,
         text=f"{question.strip()}\n{listed}",
         group=labels.group,
+        is_grouped=labels.is_grouped,
         source=labels.source,
         licence=labels.licence,
     )

@@ -49,7 +49,9 @@ def read_mts_dialog(rows: Iterable[Row]) -> Iterator[Example]:
         if header not in SECTIONS:
             raise row.fault(f"section_header is {kind(header)}", f"one of {', '.join(SECTIONS)}")
         instruction = f"Write the section '{SECTIONS[header]}' of the clinical note on this visit."
-        labels = Labels(id=row.id, group=row.id, source="MTS-Dialog", licence="CC-BY-4.0")
+        labels = Labels(
+            id=row.id, group=row.id, is_grouped=False, source="MTS-Dialog", licence="CC-BY-4.0"
+        )
         yield _note(row, instruction, "section_text", labels)
 
 
@@ -62,7 +64,9 @@ def read_aci_bench(rows: Iterable[Row]) -> Iterator[Example]:
     for row in rows:
         encounter = row.text("encounter_id").strip()
         source = f"ACI-Bench {row.optional_text('dataset', '')}".strip()
-        labels = Labels(id=encounter, group=encounter, source=source, licence="CC-BY-4.0")
+        labels = Labels(
+            id=encounter, group=encounter, is_grouped=True, source=source, licence="CC-BY-4.0"
+        )
         yield _note(row, "Write the clinical note on this visit.", "note", labels)
 
 

@@ -44,6 +44,7 @@ def read_pubmedqa(rows: Iterable[Row]) -> Iterator[Example]:
             answer=decision,
             text=f"{abstract}\n{question}",
             group=identifier,
+            is_grouped=True,
             source="PubMedQA",
             licence="MIT; the abstracts are the publishers'",
         )

@@ -316,11 +316,11 @@ def test_a_source_brings_its_share_behind_the_own_rows_under_names_of_its_own() 
 
 
 def test_a_source_shares_patients_with_the_task_but_not_names_given_by_chance() -> None:
-    own = [make_example("Fever?", "no", id="row-1", group="row-1")]
+    own = [make_example("Fever?", "no", id="row-1")]
     test = [make_example("Cough?", "no", id="row-2", group="patient-7")]
     replay = [
         make_example("Same patient.", "Yes.", id="row-1", group="patient-7"),
-        make_example("Same name only.", "Yes.", id="row-2", group="row-2"),
+        make_example("Same name only.", "Yes.", id="row-2"),
     ]
     section = {"name": "replay", "task": "chat"}
     train = run(material(train=own, test=test, replay=replay), sources=[section]).splits["train"]

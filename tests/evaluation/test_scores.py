@@ -409,7 +409,8 @@ def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: P
     assert [arm.summary() for arm in kept.arms] == [arm.summary() for arm in told.arms]
     for ours, theirs in zip(kept.arms[0].items, told.arms[0].items, strict=True):
         assert ours.text is None
-        assert replace(ours, text=theirs.text) == theirs
+        assert ours.prompt_digest == ""  # that of a short prompt can be found by trying
+        assert replace(ours, text=theirs.text, prompt_digest=theirs.prompt_digest) == theirs
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,11 @@ def changed_base(**values: object) -> dict:
         ),
         (
             {"data": {"train": {"file": "renamed.jsonl", "sha256": SHA}}},
-            [f"data.test.sha256: recorded '{SHA}', now None"],
+            [
+                "data.test.file: recorded 'test.jsonl', now None",
+                f"data.test.sha256: recorded '{SHA}', now None",
+                "data.train.file: recorded 'train.jsonl', now 'renamed.jsonl'",
+            ],
         ),
         ({"template": OTHER_SHA}, [f"template: recorded '{SHA}', now '{OTHER_SHA}'"]),
         ({"tokenizer": OTHER_SHA}, [f"tokenizer: recorded '{SHA}', now '{OTHER_SHA}'"]),
