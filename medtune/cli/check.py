@@ -1,9 +1,9 @@
 """``medtune data check``: one table of what there is to know about the rows, and a page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Line = tuple[str, str, str]
 """What was looked at, figures, and where to look or what to do."""
 COLUMNS = ("", "found", "where to look")
+NOT_TOLD = "(private)"
 FINDINGS = {
     "dropped": ("too long (left out)", "data.max_tokens"),
     "leaked": ("leaked (left out)", "data.leaks"),
@@ -68,10 +69,12 @@ def check(
         table.add_row(*line)
     Console(highlight=False, markup=False, emoji=False).print(table)
     if html is not None:
-        write_text(html, _page(f"Check of the rows of {checked.name}", found, lines))
+        account = inputs.prepared.account()
+        write_text(html, _page(f"Check of the rows of {checked.name}", found, lines, account))
     if json is not None:
         figures = asdict(plan) | {"efficiency": plan.efficiency, "least_seconds": seconds}
-        write_json(json, {"examination": asdict(found), "plan": figures})
+        account = inputs.prepared.account()
+        write_json(json, {"examination": asdict(found), "plan": figures, "data": account})
     if checked.data.limits is not None:
         require_limits(found, checked.data.limits)
 
@@ -134,8 +137,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2g} s"
 
 
-def _page(title: str, found: "Examination", lines: list[Line]) -> str:
-    parts = [pages.table(COLUMNS, lines)]
+def _page(title: str, found: "Examination", lines: list[Line], account: Mapping[str, Any]) -> str:
+    parts = [pages.table(COLUMNS, lines), *_shared(account)]
     for split, figures in found.splits.items():
         if figures.rows:
             parts += [
@@ -143,3 +146,24 @@ def _page(title: str, found: "Examination", lines: list[Line]) -> str:
                 pages.bars([(f"up to {length}", rows) for length, rows in figures.histogram]),
             ]
     return pages.page(title, *parts)
+
+
+def _shared(account: Mapping[str, Any]) -> Iterator[pages.Html]:
+    """What ties rows to other sides of the split and to evaluation sets."""
+    leaks = [
+        (leak["id"], leak["of"], leak["by"], f"{leak['likeness']:.0%}")
+        for split in ("train", "validation")
+        for leak in account["leaks"][split]
+    ]
+    if leaks:
+        yield pages.heading(f"Leaks between splits ({account['leaks']['action']})")
+        yield pages.table(("row", "tied to", "by", "likeness"), leaks)
+    contamination = account["contamination"] or {"rows": []}
+    hits = [
+        (row["id"], hit["name"], row.get("text", NOT_TOLD), hit.get("text", NOT_TOLD))
+        for row in contamination["rows"]
+        for hit in row["items"]
+    ]
+    if hits:
+        yield pages.heading(f"Text of evaluation items ({contamination['action']})")
+        yield pages.table(("row", "item", "the row's text", "the item's text"), hits)

@@ -111,7 +111,13 @@ class Encoder:
         cut = []
         for example in examples:
             self._refuse_control_text(example)
-            cut.append(self._pieces(example))
+            try:
+                cut.append(self._pieces(example))
+            except TemplateError as error:
+                said = str(error)
+                if said.startswith(example.where):
+                    raise
+                raise TemplateError(f"{example.where}: {said}") from error
         plain = iter(self._batch.ids([piece.text for pieces in cut for piece in pieces]))
         ids_of = [[next(plain) for _ in pieces] for pieces in cut]
         is_proven = self._continuations_hold(cut, ids_of)

@@ -158,6 +158,28 @@ def test_a_check_prints_one_table_and_writes_page_and_figures(questions: Path, t
     assert found["plan"]["least_seconds"] > 0
 
 
+def test_text_of_evaluation_items_is_shown_from_both_sides(questions: Path, tmp_path: Path):
+    html, figures = tmp_path / "check.html", tmp_path / "check.json"
+    exam = questions.parent / "rows" / "test.jsonl"
+    done = medtune_data(
+        "check", questions, "--html", html, "--json", figures,
+        "data.decontaminate={rows: [{task: mcq, path: " + str(exam) + "}], share: 0.5,"
+        " action: report}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # The rows are alike but for the patient's number and the disease.
+    found = json.loads(figures.read_text())["data"]["contamination"]["rows"]
+    assert found
+    text = " ".join(page(html).itertext())
+    assert "Text of evaluation items (report)" in text
+    for row in found:
+        assert row["id"] in text
+        for item in row["items"]:
+            assert item["name"] in text
+            assert item["shared"] in row["text"]
+            assert item["text"].splitlines()[0] in text
+
+
 def test_a_broken_limit_exits_2_after_the_table(chats: Path):
     done = medtune_data("check", chats, "data.limits.max_dropped=0.01",
                         "data.limits.min_supervised=0.9")  # fmt: skip

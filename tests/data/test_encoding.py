@@ -4,7 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from conftest import make_example, make_tokenizer
+from conftest import CHAT_TEMPLATE, make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers.normalizers import NFC
@@ -376,3 +376,15 @@ def test_an_answer_that_the_tokenizer_rewrites_is_refused_with_its_row() -> None
     assert encoder.example(make_example("cafe\u0301", "caf\u00e9")).num_supervised > 1
     with pytest.raises(TemplateError, match=r"rows\.jsonl:2: the tokenizer cannot write"):
         encoder.example(make_example("q", "cafe\u0301", id="row-2"))
+
+
+def test_a_template_that_refuses_a_row_names_it() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system message here') }}"
+        "{% endif %}" + CHAT_TEMPLATE
+    )
+    encoder = Encoder(make_template("tokenizer", tokenizer))
+    rows = [make_example("q", "a"), make_example("q", "a", id="row-7", system="s")]
+    with pytest.raises(TemplateError, match=r"^rows\.jsonl:7: the chat template .* refuses"):
+        encoder.tokens(rows)
