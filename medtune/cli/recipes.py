@@ -51,7 +51,9 @@ def init(
     """Start a project on your own rows: a commented recipe and example rows that train as is."""
     for file in write_starter(folder):
         sys.stdout.write(f"{file}\n")
-    sys.stdout.write(f"Try it:  medtune train {folder / 'recipe.yaml'}\n")
+    recipe = folder / "recipe.yaml"
+    sys.stdout.write(f"Look at the rows:  medtune data check {recipe}\n")
+    sys.stdout.write(f"Train on them:     medtune train {recipe}\n")
 
 
 def validate(recipe: RecipeArgument, overrides: OverridesArgument = None) -> None:
