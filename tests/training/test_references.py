@@ -87,7 +87,13 @@ def pefts_model(folder: Path) -> PeftModel:
 
 def prepared(examples: list[Encoded], folder: Path) -> Prepared:
     def split(encoded: list[Encoded]) -> PreparedSplit:
-        return PreparedSplit(examples=(), encoded=tuple(encoded), dropped=(), truncated=())
+        return PreparedSplit(
+            examples=(),
+            encoded=tuple(encoded),
+            lengths=[len(row) for row in encoded],
+            num_own=len(encoded),
+            num_read=len(encoded),
+        )
 
     template = make_template("chatml", AutoTokenizer.from_pretrained(folder))
     return Prepared(
@@ -96,6 +102,7 @@ def prepared(examples: list[Encoded], folder: Path) -> Prepared:
         files={},
         held_out=(),
         encoder=Encoder(template),
+        record={},
     )
 
 
