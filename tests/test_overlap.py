@@ -255,7 +255,7 @@ def test_rows_from_one_template_are_refused_before_they_are_compared(monkeypatch
     def never(row: int) -> np.ndarray:
         raise AssertionError("compared")
 
-    with pytest.raises(DataError, match=r"templates.*data\.leaks: keep.*data\.near_duplicate"):
+    with pytest.raises(DataError, match=r"templates.*a higher data\.near_duplicate \(1: only"):
         near_pairs(signed, rows[:40], rows[40:], never, 0.5)
     # As the message says: fewer pairs are candidates for a higher threshold.
     assert near_pairs(signed, rows[:40], rows[40:], sets.__getitem__, 1.0) == {}

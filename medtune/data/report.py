@@ -11,7 +11,7 @@ from medtune.data.store import Store
 from medtune.data.template import ChatTemplate
 from medtune.overlap import shared_text
 from medtune.recipe import Data
-from medtune.records import Example
+from medtune.records import Example, Split
 
 
 def record(
@@ -36,7 +36,7 @@ def record(
     }
 
 
-def _leaks(store: Store, plan: Plan, split: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def _leaks(store: Store, plan: Plan, split: Split) -> list[dict[str, Any]]:
     return [
         {
             "id": store.text(leak.row, "id"),

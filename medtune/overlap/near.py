@@ -209,7 +209,7 @@ def _check_pairs(count: int) -> None:
         raise DataError(
             f"at least {count:,} pairs of rows are alike enough to be compared as "
             f"near-duplicates, more than {MAX_PAIRS:,}: most rows come from the same templates. "
-            "Set data.leaks: keep, or a higher data.near_duplicate"
+            "Set a higher data.near_duplicate (1: only prompts of the same words)"
         )
 
 
