@@ -90,7 +90,7 @@ def _print_inputs(inputs: "Inputs") -> None:
         tokens = sum(part.lengths)
         lines.append(
             f"{split:<12}{len(part.encoded)} rows, {tokens} tokens, "
-            f"{sum(e.num_supervised for e in part.encoded)} supervised, "
+            f"{part.num_supervised} supervised, "
             f"{len(part.dropped)} dropped, {len(part.truncated)} cut"
         )
     lines.append(f"steps       {inputs.num_steps} of {inputs.recipe.train.batch_size} examples")

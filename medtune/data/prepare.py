@@ -35,6 +35,8 @@ class PreparedSplit:
     encoded: Sequence[Encoded]
     lengths: Sequence[int]
     """Tokens of each example."""
+    num_supervised: int
+    """Tokens of all examples that the loss is taken on."""
     num_own: int
     """Examples of the recipe's own task, which come first; behind them those of sources, perhaps
     several times, and canaries."""
@@ -249,16 +251,19 @@ def _splits(
         examples: Sequence[Example] = Stored(store.example, side.used)
         encoded: Sequence[Encoded] = Stored(store.encoded, side.used)
         lengths: list[int] = store.numbers("length")[side.used].tolist()
+        supervised = int(store.numbers("supervised")[side.used].sum())
         if canaries is not None and split == "train":
             planted = canaries.examples()
             examples = Joined(examples, planted)
             secrets = [encoder.example(canary) for canary in planted]
             encoded = Joined(encoded, secrets)
             lengths += map(len, secrets)
+            supervised += sum(secret.num_supervised for secret in secrets)
         splits[split] = PreparedSplit(
             examples=examples,
             encoded=encoded,
             lengths=lengths,
+            num_supervised=supervised,
             num_own=side.num_own,
             num_read=len(side.read),
             dropped=_ids(store, side.dropped),
@@ -305,34 +310,30 @@ def _account(part: PreparedSplit) -> dict[str, Any]:
     sources: Counter[str] = Counter()
     licences: Counter[str] = Counter()
     groups: set[str] = set()
-    lengths: list[int] = []
-    supervised = 0
-    for example, encoded in zip(part.examples, part.encoded, strict=True):
+    for example in part.examples:
         if example.options:
             labels[example.answer] += 1
         sources[example.source] += 1
         licences[example.licence] += 1
         groups.add(example.group)
-        lengths.append(len(encoded))
-        supervised += encoded.num_supervised
     return {
         "read": part.num_read,
-        "kept": len(lengths),
+        "kept": len(part.lengths),
         "dropped": list(part.dropped),
         "truncated": list(part.truncated),
         "leaked": list(part.leaked),
         "contaminated": list(part.contaminated),
         "groups": len(groups),
-        "tokens": sum(lengths),
-        "supervised_tokens": supervised,
-        "length_quantiles": _quantiles(lengths),
+        "tokens": sum(part.lengths),
+        "supervised_tokens": part.num_supervised,
+        "length_quantiles": _quantiles(part.lengths),
         "answers": dict(sorted(labels.items())),
         "sources": dict(sorted(sources.items())),
         "licences": dict(sorted(licences.items())),
     }
 
 
-def _quantiles(lengths: list[int]) -> dict[str, int]:
+def _quantiles(lengths: Sequence[int]) -> dict[str, int]:
     if not lengths:
         return {}
     points = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}

@@ -91,6 +91,7 @@ def prepared(examples: list[Encoded], folder: Path) -> Prepared:
             examples=(),
             encoded=tuple(encoded),
             lengths=[len(row) for row in encoded],
+            num_supervised=sum(row.num_supervised for row in encoded),
             num_own=len(encoded),
             num_read=len(encoded),
         )
