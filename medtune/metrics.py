@@ -4,7 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-MetricName = Literal["accuracy", "answer_nll_per_token", "rouge_l"]
+MetricName = Literal[
+    "accuracy",
+    "answer_nll_per_token",
+    "rouge_l",
+    "mc2",
+    "bits_per_byte",
+    "section_f1",
+    "number_support",
+    "brier",
+    "ece",
+    "option_mass",
+    "parsed_accuracy",
+    "consistency",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +26,6 @@ class Metric:
 
     label: str
     """Heads a column of such scores."""
-    protocol: str
-    """How it is found, in words that can be quoted beside a score."""
     higher_is_better: bool
     shown_as: str
     """Format of a number, its sign left out."""
@@ -37,27 +48,34 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(
-        label="accuracy",
-        protocol="option_likelihood: arg-max log-likelihood over the options behind the prompt",
-        higher_is_better=True,
-        shown_as=".1%",
-    ),
+    "accuracy": Metric(label="accuracy", higher_is_better=True, shown_as=".1%"),
     "answer_nll_per_token": Metric(
-        label="answer_nll_per_token",
-        protocol="answer_nll_per_token: negative log-likelihood of the reference answer per token",
-        higher_is_better=False,
-        shown_as=".4f",
-        phrase="{} nats",
+        label="answer_nll_per_token", higher_is_better=False, shown_as=".4f", phrase="{} nats"
     ),
     # Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries"; shown as papers do.
     "rouge_l": Metric(
-        label="ROUGE-L",
-        protocol="rouge_l: F-measure of the longest common subsequence of words (rouge-score, "
-        "stemmed) of a greedily written answer and the reference, times 100",
-        higher_is_better=True,
-        shown_as=".1f",
-        scale=100.0,
-        phrase="ROUGE-L {}",
+        label="ROUGE-L", higher_is_better=True, shown_as=".1f", scale=100.0, phrase="ROUGE-L {}"
+    ),
+    # Lin et al. 2022, arXiv:2109.07958, section 3.2: probability of the right answers among all.
+    "mc2": Metric(label="MC2", higher_is_better=True, shown_as=".1%"),
+    "bits_per_byte": Metric(
+        label="bits per byte", higher_is_better=False, shown_as=".4f", phrase="{} bits per byte"
+    ),
+    "section_f1": Metric(label="section headings F1", higher_is_better=True, shown_as=".1%"),
+    "number_support": Metric(
+        label="numbers that stand in the conversation", higher_is_better=True, shown_as=".1%"
+    ),
+    # Brier 1950, summed over the options: 0 to 2.
+    "brier": Metric(label="Brier score", higher_is_better=False, shown_as=".3f"),
+    # Guo et al. 2017, arXiv:1706.04599, 15 bins of equal width.
+    "ece": Metric(label="expected calibration error", higher_is_better=False, shown_as=".3f"),
+    "option_mass": Metric(
+        label="probability on the options", higher_is_better=True, shown_as=".1%"
+    ),
+    "parsed_accuracy": Metric(
+        label="accuracy where an answer could be read", higher_is_better=True, shown_as=".1%"
+    ),
+    "consistency": Metric(
+        label="the same choice in every order of the options", higher_is_better=True, shown_as=".1%"
     ),
 }

@@ -11,32 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from medtune.digests import write_json
 from medtune.recipe import Recipe
+from medtune.records import ArmSpread, Spread
 from medtune.runs import FINISHED_SEEDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """One figure over the seeds, in their order."""
-
-    values: tuple[float, ...]
-    mean: float
-    sd: float
-    """Sample standard deviation (n - 1)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmSpread:
-    """One arm's score over the seeds."""
-
-    arm: str
-    few_shot: int
-    metric: str
-    score: Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +53,6 @@ def for_seed(recipe: Recipe, seed: int) -> Recipe:
     return recipe.model_copy(update={"name": folder_name(seed), "train": train})
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and sample standard deviation of two values or more."""
-    return Spread(values=tuple(values), mean=fmean(values), sd=stdev(values))
-
-
 def collect(path: Path, seeds: Sequence[int]) -> SeedRuns:
     """Read the finished runs of all seeds and write ``seeds.json``."""
     runs = [_run(path / folder_name(seed), seed) for seed in seeds]
@@ -86,7 +61,7 @@ def collect(path: Path, seeds: Sequence[int]) -> SeedRuns:
         path=path,
         runs=tuple(runs),
         arms=_arms([run.path / "scores.json" for run in runs]),
-        validation_loss=spread(losses) if losses else None,
+        validation_loss=Spread.of(losses) if losses else None,
     )
     values = asdict(found)
     del values["path"]
@@ -110,13 +85,13 @@ def _arms(files: Sequence[Path]) -> tuple[ArmSpread, ...]:
     if not all(file.is_file() for file in files):
         return ()
     # The arms follow from the recipe, so all runs have the same ones in one order.
-    over_seeds = zip(*(_read(file)["arms"] for file in files), strict=True)
+    over_seeds = zip(*(_read(file)["reports"][0]["arms"] for file in files), strict=True)
     return tuple(
         ArmSpread(
             arm=arms[0]["arm"],
             few_shot=arms[0]["few_shot"],
             metric=arms[0]["metric"],
-            score=spread([arm["value"] for arm in arms]),
+            score=Spread.of([arm["value"] for arm in arms]),
         )
         for arms in over_seeds
     )
