@@ -10,6 +10,7 @@
     |   +-- AdapterError          5  an adapter that is incomplete, foreign or without effect
     +-- DriftError                6  a run is resumed, or a lock repeated, under other conditions
     +-- TrainingError             1  training cannot go on
+    +-- EvaluationError           1  a model or server cannot be asked, or answers nonsense
     +-- Interrupted             130  stopped from outside, with a checkpoint written
 
 A message says what was found, where, and what to do. A message about private data names keys,
@@ -71,6 +72,10 @@ class DriftError(MedtuneError):
 
 class TrainingError(MedtuneError):
     """Training cannot go on: a loss that is not finite, or nothing left to train on."""
+
+
+class EvaluationError(MedtuneError):
+    """A model or server cannot be asked, or what it answers cannot be scored."""
 
 
 class Interrupted(MedtuneError):

@@ -21,6 +21,7 @@ SHOWN = {
     "loss": "loss {:.3f}",
     "validation_loss": "val {:.3f}",
     "tokens_per_second": "{:.0f} tok/s",
+    "per_second": "{:.1f}/s",
     "memory_gib": "{:.1f} GiB",
 }
 """Figures that a bar has room for, and how they are written."""

@@ -6,7 +6,7 @@ with the adapter switched off. Who asks knows nothing of batches, devices or ser
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from medtune.records import Progress
 
@@ -61,7 +61,7 @@ class Engine(Protocol):
     """One model, asked."""
 
     @property
-    def conditions(self) -> Mapping[str, str]:
+    def conditions(self) -> Mapping[str, Any]:
         """Under which it answers, digests before all; part of the key of every kept answer."""
 
     def weigh(

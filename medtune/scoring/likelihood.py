@@ -2,164 +2,88 @@
 
 Goes in: prompts and the continuations to weigh, as token ids. Comes out: a natural log-probability
 for each. Prompts cost no logits: the head runs at the positions that predict a continuation. What
-all prompts begin with (examples in the prompt, a system message) is computed once.
+prompts begin with (examples in the prompt, a system message), and what the continuations of one
+prompt stand behind, is computed once (``sharing``).
 """
 
-import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 
+from medtune.digests import sha256_value
 from medtune.records import Progress
+from medtune.scoring.cache import Kept
 from medtune.scoring.conditions import evaluation_mode, float32_head
-
-MIN_SHARED_TOKENS = 32
-"""Shorter common beginnings are not worth a pass of their own."""
-MAX_LOGITS = 2**27
-"""Logits in memory at once (0.5 GiB in float32)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A prompt and the continuations to weigh, as token ids; neither is empty."""
-
-    prompt: tuple[int, ...]
-    continuations: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One sequence to run: where it predicts which tokens, and for which continuation."""
-
-    ids: tuple[int, ...]
-    targets: tuple[tuple[int, int, int, int], ...]
-    """(position, token, question, continuation)."""
-
-    @property
-    def positions(self) -> frozenset[int]:
-        return frozenset(target[0] for target in self.targets)
+from medtune.scoring.engine import Question, Weight
+from medtune.scoring.runner import Runner
+from medtune.scoring.sharing import Row, plan
 
 
 @torch.no_grad()
-def log_likelihoods(
+def weigh(
     model: torch.nn.Module,
     questions: Sequence[Question],
     *,
     batch_size: int,
     pad_id: int,
+    kept: Kept,
     progress: Progress,
-) -> list[list[float]]:
-    """Log-probability of each continuation of each question, in nats, summed over its tokens.
+) -> list[list[Weight]]:
+    """Log-probability of each continuation of each question, summed over its tokens.
 
-    The model is put in evaluation mode and left as it was.
+    The model is put in evaluation mode and left as it was. Progress advances by ``num_rows``.
+
+    Args:
+        model: Decides in its own precision, with float32 logits.
+        questions: What is asked.
+        batch_size: Sequences in one forward pass.
+        pad_id: Stands behind shorter sequences of a batch, where nothing attends to it.
+        kept: Batches that were run before.
+        progress: Where to report.
     """
-    device = next(model.parameters()).device
-    shared = _shared_beginning(questions)
-    rows = sorted(
-        (row for n, q in enumerate(questions) for row in _rows(n, q, shared)),
-        key=lambda row: (-len(row.ids), row.targets[0][2:]),
-    )
-    results = [[0.0] * len(question.continuations) for question in questions]
-    vocabulary = model.get_output_embeddings().weight.shape[0]  # type: ignore[operator]
-    with evaluation_mode(model), float32_head(model):
-        cache = _cache(model, questions[0].prompt[:shared], device) if shared else None
-        for batch in _batches(rows, batch_size, vocabulary):
-            found = _run(model, batch, cache, shared, pad_id, device)
-            for row, values in zip(batch, found, strict=True):
-                for (_, _, question, continuation), value in zip(row.targets, values, strict=True):
-                    results[question][continuation] += value
-            progress.advance(len(batch))
-    return results
+    rows = [row for number, question in enumerate(questions) for row in _rows(number, question)]
+    totals = [[(0.0, True)] * len(question.continuations) for question in questions]
+    with evaluation_mode(model), float32_head(model) as positions:
+        runner = Runner(model, positions, pad_id, batch_size)
+        shares = {"headers": runner.shares_headers, "stems": runner.shares_stems}
+        for batch in plan(rows, batch_size, **shares):
+            key = sha256_value(["weigh", batch_size, batch.value()])
+            found = kept.get(key)
+            if found is None:
+                found = runner.run(batch)
+                kept.put(key, found)
+            for (_, row), values in zip(batch.rows, found, strict=True):
+                _add(totals, questions, row, values)
+            progress.advance(len(batch.rows))
+    return [[Weight(*pair) for pair in pairs] for pairs in totals]
 
 
 def num_rows(questions: Sequence[Question]) -> int:
-    """Sequences that ``log_likelihoods`` will run, for a progress bar."""
-    return sum(1 for n, question in enumerate(questions) for _ in _rows(n, question, 0))
+    """Sequences that ``weigh`` will run, for a progress bar."""
+    return sum(1 for number, question in enumerate(questions) for _ in _rows(number, question))
 
 
-def _rows(number: int, question: Question, shared: int) -> Iterator[_Row]:
+def _rows(number: int, question: Question) -> Iterator[Row]:
     """One row for all continuations of one token, else a row for each."""
-    suffix = question.prompt[shared:]
-    last = len(suffix) - 1
+    last = len(question.prompt) - 1
     if all(len(continuation) == 1 for continuation in question.continuations):
-        targets = ((last, c[0], number, i) for i, c in enumerate(question.continuations))
-        yield _Row(suffix, tuple(targets))
+        targets = tuple((last, continuation[0]) for continuation in question.continuations)
+        yield Row(question.prompt, targets, (number, -1))
         return
-    for i, continuation in enumerate(question.continuations):
-        targets = ((last + k, token, number, i) for k, token in enumerate(continuation))
-        yield _Row(suffix + continuation[:-1], tuple(targets))
+    for place, continuation in enumerate(question.continuations):
+        targets = tuple((last + step, token) for step, token in enumerate(continuation))
+        yield Row(question.prompt + continuation[:-1], targets, (number, place))
 
 
-def _shared_beginning(questions: Sequence[Question]) -> int:
-    """Tokens that all prompts begin with; each keeps at least one of its own."""
-    if len(questions) < 2:
-        return 0
-    first, last = min(q.prompt for q in questions), max(q.prompt for q in questions)
-    shared = 0
-    # The smallest and the largest prompt differ first where any two do.
-    for a, b in zip(first, last, strict=False):
-        if a != b:
-            break
-        shared += 1
-    shared = min(shared, min(len(question.prompt) for question in questions) - 1)
-    return shared if shared >= MIN_SHARED_TOKENS else 0
-
-
-def _cache(model: torch.nn.Module, ids: tuple[int, ...], device: torch.device) -> object:
-    """Keys and values of the shared beginning, for one row."""
-    inputs = torch.tensor([ids], device=device)
-    return model(input_ids=inputs, use_cache=True, logits_to_keep=1).past_key_values
-
-
-def _batches(rows: Sequence[_Row], batch_size: int, vocabulary: int) -> Iterator[list[_Row]]:
-    batch: list[_Row] = []
-    positions: frozenset[int] = frozenset()
-    for row in rows:
-        union = positions | row.positions
-        if batch and (
-            len(batch) == batch_size or (len(batch) + 1) * len(union) * vocabulary > MAX_LOGITS
-        ):
-            yield batch
-            batch, union = [], row.positions
-        batch.append(row)
-        positions = union
-    if batch:
-        yield batch
-
-
-def _run(
-    model: torch.nn.Module,
-    batch: Sequence[_Row],
-    cache: object | None,
-    shared: int,
-    pad_id: int,
-    device: torch.device,
-) -> list[list[float]]:
-    """Log-probability of every target of every row. B rows, T tokens, K positions, V vocabulary."""
-    shape = (len(batch), max(len(row.ids) for row in batch))
-    input_ids_BT = torch.full(shape, pad_id, dtype=torch.long)
-    mask_BT = torch.zeros((shape[0], shared + shape[1]), dtype=torch.long)
-    mask_BT[:, :shared] = 1
-    for number, row in enumerate(batch):
-        input_ids_BT[number, : len(row.ids)] = torch.tensor(row.ids)
-        mask_BT[number, shared : shared + len(row.ids)] = 1
-    kept = sorted(frozenset().union(*(row.positions for row in batch)))
-    column = {position: number for number, position in enumerate(kept)}
-    past = {}
-    if cache is not None:
-        repeated = copy.deepcopy(cache)
-        repeated.batch_repeat_interleave(len(batch))  # type: ignore[attr-defined]
-        past = {"past_key_values": repeated}
-    logits_BKV = model(
-        input_ids=input_ids_BT.to(device),
-        attention_mask=mask_BT.to(device),
-        logits_to_keep=torch.tensor(kept, device=device),
-        use_cache=cache is not None,
-        **past,
-    ).logits
-    found_BKV = logits_BKV.float().log_softmax(-1).cpu()
-    return [
-        [float(found_BKV[number, column[position], token]) for position, token, _, _ in row.targets]
-        for number, row in enumerate(batch)
-    ]
+def _add(
+    totals: list[list[tuple[float, bool]]],
+    questions: Sequence[Question],
+    row: Row,
+    values: Sequence[tuple[float, bool]],
+) -> None:
+    """Put a row's values to the continuations that they belong to."""
+    number, place = row.owner
+    places = range(len(questions[number].continuations)) if place < 0 else [place] * len(values)
+    for where, (value, is_greedy) in zip(places, values, strict=True):
+        total, all_greedy = totals[number][where]
+        totals[number][where] = (total + value, all_greedy and bool(is_greedy))

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
+from medtune.errors import EvaluationError
 from medtune.models import load_model, locate_base
 from medtune.recipe import Base
 from medtune.records import Silent
-from medtune.scoring import Question, likelihood, log_likelihoods, num_rows
+from medtune.scoring import Forgotten, Question, num_rows, runner, weigh
 
 PAD = 0
 TOLERANCE = 1e-4
@@ -42,7 +43,10 @@ def reference(model: PreTrainedModel, question: Question) -> list[float]:
 def run(
     model: PreTrainedModel, questions: list[Question], *, batch_size: int = 16, pad: int = PAD
 ) -> list[list[float]]:
-    return log_likelihoods(model, questions, batch_size=batch_size, pad_id=pad, progress=Silent())
+    found = weigh(
+        model, questions, batch_size=batch_size, pad_id=pad, kept=Forgotten(), progress=Silent()
+    )
+    return [[weight.log_likelihood for weight in weights] for weights in found]
 
 
 def require_equal(model: PreTrainedModel, questions: list[Question], batch_size: int) -> None:
@@ -89,8 +93,6 @@ def test_each_continuation_has_the_log_probability_of_a_plain_forward_pass(
         Question(prompt=SHARED[:shared] + q.prompt, continuations=q.continuations)
         for q in QUESTIONS[kind]
     ]
-    found = likelihood._shared_beginning(questions)
-    assert (found >= 32) == (shared == 40)
     require_equal(model, questions, batch_size)
 
 
@@ -123,38 +125,73 @@ def test_any_mix_of_questions_is_scored_as_each_alone(
     require_equal(model, questions, batch_size)
 
 
-@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=2, max_size=5))
-def test_the_shared_beginning_is_shared_and_leaves_each_prompt_a_token(
-    prompts: list[list[int]],
-) -> None:
-    questions = [
-        Question(prompt=SHARED + tuple(prompt), continuations=((1,),)) for prompt in prompts
-    ]
-    shared = likelihood._shared_beginning(questions)
-    texts = [question.prompt for question in questions]
-    assert len({text[:shared] for text in texts}) == 1
-    shortest = min(map(len, texts))
-    assert shared == shortest - 1 or len({text[: shared + 1] for text in texts}) > 1
-    assert shared < shortest
-
-
-def test_the_same_question_twice_shares_all_but_its_last_token(model: PreTrainedModel) -> None:
+def test_the_same_question_twice_is_scored_twice(model: PreTrainedModel) -> None:
     question = Question(prompt=SHARED, continuations=((7,), (8, 9)))
-    assert likelihood._shared_beginning([question, question]) == len(SHARED) - 1
     require_equal(model, [question, question], 2)
 
 
 def test_the_shared_beginning_is_run_once(model: PreTrainedModel) -> None:
     questions = [
-        Question(prompt=SHARED + some_ids(4, n), continuations=((7,), (8,))) for n in range(6)
+        Question(prompt=SHARED + some_ids(4, n), continuations=((7,), (8,))) for n in range(8)
     ]
     seen = []
     hook = model.get_input_embeddings().register_forward_hook(
         lambda module, inputs, output: seen.append(tuple(inputs[0].shape))
     )
-    run(model, questions, batch_size=3)
+    run(model, questions, batch_size=4)
     hook.remove()
-    assert seen == [(1, 40), (3, 4), (3, 4)]
+    assert seen == [(1, 40), (4, 4), (4, 4)]
+
+
+def test_a_prompt_is_run_once_for_all_its_continuations(model: PreTrainedModel) -> None:
+    questions = [
+        Question(prompt=some_ids(30 + n, n), continuations=(some_ids(3, 50), some_ids(5, 60)))
+        for n in range(3)
+    ]
+    seen = []
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: seen.append(tuple(inputs[0].shape))
+    )
+    require_equal(model, questions, 4)
+    # Stems of all but the prompt's last token; then the rests, no more than 4 at a time.
+    assert seen[:3] == [(3, 31), (4, 5), (2, 3)]
+    hook.remove()
+
+
+def test_the_head_runs_at_no_position_but_those_that_predict(model: PreTrainedModel) -> None:
+    seen = []
+    hook = model.get_output_embeddings().register_forward_hook(
+        lambda module, inputs, output: seen.append(output.shape[0] * output.shape[1])
+    )
+    run(model, QUESTIONS["letters"])
+    assert sum(seen) == sum(len(question.continuations) for question in QUESTIONS["letters"])
+    hook.remove()
+
+
+@torch.no_grad()
+def test_a_continuation_is_greedy_if_each_of_its_tokens_is_the_likeliest(
+    model: PreTrainedModel,
+) -> None:
+    prompt = some_ids(12, 3)
+    written: list[int] = []
+    for _ in range(3):
+        logits = model(torch.tensor([[*prompt, *written]]), use_cache=False).logits[0, -1]
+        written.append(int(logits.argmax()))
+    other = (written[0], (written[1] + 1) % 416, written[2])
+    question = Question(prompt=prompt, continuations=(tuple(written), other, (written[0],)))
+    [found] = weigh(
+        model, [question], batch_size=2, pad_id=PAD, kept=Forgotten(), progress=Silent()
+    )
+    assert [weight.is_greedy for weight in found] == [True, False, True]
+
+
+def test_a_model_whose_logits_are_no_numbers_is_not_scored(tmp_path: Path) -> None:
+    section = Base(model=str(make_tiny_base(tmp_path / "base")), dtype="float32")
+    located = locate_base(section, offline=True, progress=Silent())
+    model = load_model(located, section, None).model
+    model.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(EvaluationError, match="logits that are no numbers"):
+        run(model, QUESTIONS["letters"])
 
 
 def test_the_token_used_for_padding_does_not_matter(model: PreTrainedModel) -> None:
@@ -165,7 +202,7 @@ def test_the_token_used_for_padding_does_not_matter(model: PreTrainedModel) -> N
 def test_logits_in_memory_are_bounded(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "MAX_LOGITS", 5 * 416)
+    monkeypatch.setattr(runner, "MAX_LOGITS", 5 * 416)
     seen = []
     hook = model.get_output_embeddings().register_forward_hook(
         lambda module, inputs, output: seen.append(output.shape[0] * output.shape[1])
@@ -208,7 +245,7 @@ class Counted(Silent):
 @pytest.mark.parametrize("kind", sorted(QUESTIONS))
 def test_progress_adds_up_to_the_announced_number(model: PreTrainedModel, kind: str) -> None:
     counted = Counted()
-    log_likelihoods(model, QUESTIONS[kind], batch_size=3, pad_id=PAD, progress=counted)
+    weigh(model, QUESTIONS[kind], batch_size=3, pad_id=PAD, kept=Forgotten(), progress=counted)
     assert counted.units == num_rows(QUESTIONS[kind])
 
 
