@@ -1,4 +1,4 @@
-"""Intervals and tests, against statsmodels, published figures and their own laws."""
+"""Comparisons pair by pair, against statsmodels, published figures and their own laws."""
 
 import math
 
@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from scipy.stats import t as student_t
-from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
-from medtune.stats import (
-    mcnemar_exact,
-    mean_interval,
-    tango_interval,
-    tango_upper,
-    wilson,
-)
+from medtune.stats import mcnemar_exact, mcnemar_harm, tango_interval, tango_score, tango_upper
 
 COUNTS = st.integers(0, 400)
 
@@ -28,42 +21,6 @@ def paired(draw, most: int = 400) -> tuple[int, int, int]:
     gained, lost, agreed = draw(st.tuples(*[st.integers(0, most)] * 3))
     assume(gained + lost + agreed > 0)
     return gained, lost, gained + lost + agreed
-
-
-@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
-@pytest.mark.parametrize("trials", [1, 2, 7, 50, 1273])
-def test_wilson_is_that_of_statsmodels(trials, confidence):
-    for successes in {0, 1, trials // 3, trials - 1, trials}:
-        expected = proportion_confint(successes, trials, 1 - confidence, method="wilson")
-        assert wilson(successes, trials, confidence) == pytest.approx(expected, abs=1e-12)
-
-
-def test_wilson_reaches_the_edge_exactly_where_all_or_none_succeeded():
-    assert wilson(0, 17).low == 0.0
-    assert wilson(17, 17).high == 1.0
-    assert wilson(0, 17).high == pytest.approx(1 - wilson(17, 17).low)
-
-
-@given(COUNTS, COUNTS, st.floats(0.01, 0.999))
-def test_wilson_holds_the_share_and_stays_a_proportion(successes, failures, confidence):
-    assume(successes + failures)
-    low, high = wilson(successes, successes + failures, confidence)
-    assert 0 <= low <= successes / (successes + failures) <= high <= 1
-    mirrored = wilson(failures, successes + failures, confidence)
-    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((low, high))
-
-
-@given(st.integers(0, 399), st.integers(400, 800))
-def test_one_more_success_raises_both_ends_of_wilson(successes, trials):
-    fewer, more = wilson(successes, trials), wilson(successes + 1, trials)
-    assert fewer.low < more.low
-    assert fewer.high < more.high
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(0, 0), (-1, 5), (6, 5), (1, 0)])
-def test_what_is_no_proportion_has_no_wilson_interval(successes, trials):
-    with pytest.raises(ValueError, match=f"{successes} successes in {trials} trials"):
-        wilson(successes, trials)
 
 
 def test_mcnemar_is_that_of_statsmodels():
@@ -191,52 +148,39 @@ def test_counts_that_do_not_fit_have_no_bound(counts):
         tango_upper(*counts)
 
 
-VALUES = st.lists(st.floats(-100, 100), min_size=3, max_size=30)
+def test_harm_is_the_upper_tail_of_a_fair_coin():
+    for regressions in range(15):
+        for improvements in range(15):
+            if regressions + improvements == 0:
+                assert mcnemar_harm(0, 0) == 1.0
+                continue
+            test = binomtest(regressions, regressions + improvements, 0.5, "greater")
+            assert mcnemar_harm(regressions, improvements) == pytest.approx(test.pvalue, rel=1e-9)
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-@pytest.mark.parametrize("seed", range(5))
-def test_the_interval_of_a_grouped_mean_is_that_of_statsmodels(seed, confidence):
-    random = np.random.default_rng(seed)
-    groups = random.integers(0, 12, 60)
-    values = random.normal(size=60) + random.normal(size=12)[groups]
-    # With one column, statsmodels' (N - 1) / (N - K) is 1: what is left is G / (G - 1).
-    fit = OLS(values, np.ones(60)).fit(
-        cov_type="cluster", cov_kwds={"groups": groups, "df_correction": True}, use_t=True
-    )
-    (expected,) = fit.conf_int(1 - confidence)
-    found = mean_interval(list(values), [str(group) for group in groups], confidence)
-    assert found == pytest.approx(tuple(expected), rel=1e-9)
+def test_five_regressions_alone_are_the_fewest_that_show_harm():
+    assert mcnemar_harm(4, 0) == 0.0625
+    assert mcnemar_harm(5, 0) == 0.03125
+    # Under Holm with twelve probes it takes eight.
+    assert 12 * mcnemar_harm(7, 0) > 0.05 > 12 * mcnemar_harm(8, 0)
 
 
-@given(VALUES)
-def test_with_a_group_for_each_value_it_is_the_ordinary_interval(values):
-    low, high = mean_interval(values, [str(number) for number in range(len(values))])
-    error = np.std(values, ddof=1) / math.sqrt(len(values))
-    half = student_t.ppf(0.975, len(values) - 1) * error
-    expected = (np.mean(values) - half, np.mean(values) + half)
-    assert (low, high) == pytest.approx(expected, abs=1e-9)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_of_both_one_sided_tests_the_smaller_is_half_the_two_sided_one(regressions, improvements):
+    one_sided = mcnemar_harm(regressions, improvements), mcnemar_harm(improvements, regressions)
+    assert mcnemar_exact(regressions, improvements) == min(1.0, 2 * min(one_sided))
+    # Both count the table itself.
+    assert sum(one_sided) >= 1
 
 
-@given(VALUES, st.randoms(use_true_random=False))
-def test_the_order_of_the_values_changes_no_digit_that_matters(values, random):
-    rows = [(value, str(number % 3)) for number, value in enumerate(values)]
-    shuffled = random.sample(rows, len(rows))
-    before = mean_interval(*zip(*rows, strict=True))
-    assert mean_interval(*zip(*shuffled, strict=True)) == pytest.approx(before, abs=1e-9)
+@pytest.mark.parametrize("test", [mcnemar_exact, mcnemar_harm])
+@pytest.mark.parametrize("counts", [(-1, 3), (3, -1), (-2, -2)])
+def test_counts_below_none_have_no_p_value(test, counts):
+    with pytest.raises(ValueError, match="cannot be counted"):
+        test(*counts)
 
 
-def test_rows_that_repeat_each_other_are_no_new_evidence():
-    values, groups = [0.0, 1.0, 1.0, 0.0, 1.0], ["a", "b", "c", "d", "e"]
-    assert mean_interval(values * 10, groups * 10) == pytest.approx(mean_interval(values, groups))
-
-
-def test_a_single_group_shows_no_spread():
-    assert mean_interval([1.0, 2.0, 3.0], ["a", "a", "a"]) == (-math.inf, math.inf)
-    assert mean_interval([1.0], ["a"]) == (-math.inf, math.inf)
-
-
-@pytest.mark.parametrize(("values", "groups"), [([], []), ([1.0], []), ([1.0], ["a", "b"])])
-def test_a_mean_needs_a_value_and_a_group_for_each(values, groups):
-    with pytest.raises(ValueError, match=f"{len(values)} values and {len(groups)} groups"):
-        mean_interval(values, groups)
+def test_the_score_of_many_tables_is_that_of_each():
+    gained, lost = np.array([0.0, 1.0, 5.0]), np.array([0.0, 7.0, 2.0])
+    each = [tango_score(*table, 21, 0.1) for table in zip(gained, lost, strict=True)]
+    assert tango_score(gained, lost, 21, 0.1) == pytest.approx(each, rel=1e-12)
