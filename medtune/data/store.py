@@ -44,6 +44,8 @@ SCHEMA = pa.schema(
     ]
 )
 KEPT, TRUNCATED, DROPPED = 0, 1, 2
+_TEXTS = ("options", "choices", "true_texts", "false_texts")
+"""Fields of an example that are tuples of texts."""
 T = TypeVar("T")
 
 
@@ -122,6 +124,7 @@ class Store:
             shard.column(name)[place].as_py() for name in ("id", "where", "group")
         )
         values = json.loads(shard.column("example")[place].as_py())
+        values |= {name: tuple(values[name]) for name in _TEXTS}
         return Example(
             id=identifier,
             where=where,
@@ -130,7 +133,6 @@ class Store:
                 Message(role=role, content=content, supervised=supervised)
                 for role, content, supervised in values.pop("messages")
             ),
-            options=tuple(values.pop("options")),
             **values,
         )
 
@@ -208,9 +210,11 @@ def token_ids(encoded: Sequence[Encoded]) -> Sequence[Sequence[int]]:
 def _example_json(example: Example) -> str:
     values = {
         "messages": [[m.role, m.content, m.supervised] for m in example.messages],
-        "options": example.options,
+        **{name: getattr(example, name) for name in _TEXTS},
         "answer": example.answer,
         "text": example.text,
+        "question": example.question,
+        "subject": example.subject,
         "source": example.source,
         "licence": example.licence,
         "is_grouped": example.is_grouped,

@@ -7,12 +7,13 @@ from medtune.recipe import Rows
 from medtune.records import Example, Split
 from medtune.tasks.chat import chat_reader, explain_chat
 from medtune.tasks.mmlu import HEADER as MMLU_HEADER
+from medtune.tasks.mmlu import SUBJECTS as MMLU_SUBJECTS
 from medtune.tasks.mmlu import read_mmlu
 from medtune.tasks.multiple_choice import mcq_reader, medqa_reader, read_medmcqa
-from medtune.tasks.notes import read_aci_bench, read_mts_dialog
+from medtune.tasks.notes import SECTIONS, read_aci_bench, read_mts_dialog
 from medtune.tasks.pubmedqa import read_pubmedqa
 from medtune.tasks.rows import Row
-from medtune.tasks.truthfulqa import read_truthfulqa
+from medtune.tasks.truthfulqa import CATEGORIES, read_truthfulqa, with_categories
 
 Reader = Callable[[Iterable[Row]], Iterator[Example]]
 """Rows of one split in, examples out, one by one; what is bad is a DataError. The rows can be gone
@@ -27,6 +28,18 @@ class HubSource:
     configuration: str | None = None
     splits: Mapping[Split, str]
     """Our split -> the hub's."""
+    shots: str | None = None
+    """The hub's split of rows that are published as examples for prompts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A file in the folder of a file of rows that tells more about them."""
+
+    names: tuple[str, ...]
+    """The first that is there is taken."""
+    join: Callable[[Iterable[Row], Iterable[Row]], Iterator[Row]]
+    """The rows, with what the other file's rows tell about them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,12 @@ class Task:
     num_test_options: int | None = None
     """Options that every test row must have; training rows may have others."""
     official_rows: Mapping[Split, int] = field(default_factory=dict)
+    beside: Beside | None = None
+    subjects: tuple[str, ...] = ()
+    """All that `Example.subject` can be; empty where rows have none."""
+    shots: tuple[str, ...] = ()
+    """Files or globs of rows that are published as examples for prompts, subject by subject;
+    empty: training rows are taken."""
     hub: HubSource | None = None
 
 
@@ -151,10 +170,13 @@ TASKS: Mapping[str, Task] = {
             # The published files as the hub counts them; Hendrycks et al. 2021, arXiv:2009.03300,
             # section 3, reports 1,540 and 14,079.
             official_rows={"train": 99_842, "validation": 1_531, "test": 14_042},
+            subjects=MMLU_SUBJECTS,
+            shots=("dev/*.csv",),
             hub=HubSource(
                 repository="cais/mmlu",
                 configuration="all",
                 splits={"train": "auxiliary_train", "validation": "validation", "test": "test"},
+                shots="dev",
             ),
         ),
         Task(
@@ -166,6 +188,8 @@ TASKS: Mapping[str, Task] = {
             make_reader=_always(read_truthfulqa),
             # Lin et al. 2022, arXiv:2109.07958, abstract.
             official_rows={"test": 817},
+            subjects=CATEGORIES,
+            beside=Beside(names=("TruthfulQA.csv", "TruthfulQA_a.csv"), join=with_categories),
             hub=HubSource(
                 repository="truthfulqa/truthful_qa",
                 configuration="multiple_choice",
@@ -183,6 +207,7 @@ TASKS: Mapping[str, Task] = {
             make_reader=_always(read_mts_dialog),
             # Ben Abacha et al. 2023, EACL, pages 2291-2302; the first of its two test sets.
             official_rows={"train": 1_201, "validation": 100, "test": 200},
+            subjects=tuple(SECTIONS),
         ),
         Task(
             name="aci_bench",

@@ -97,10 +97,13 @@ def exchange(prompt: str, answer: str, *, system: str | None = None) -> list[Mes
     ]
 
 
-def conversation(row: Row, messages: list[Message], labels: Labels, *, text: str = "") -> Example:
+def conversation(
+    row: Row, messages: list[Message], labels: Labels, *, text: str = "", subject: str = ""
+) -> Example:
     """The example of a conversation that ends with the answer.
 
-    ``text``: what of it is the row's own; empty: all that is asked.
+    ``text``: what of it is the row's own; empty: all that is asked. ``subject``: the part of its
+    set that it belongs to.
 
     Raises:
         DataError: User and assistant do not take turns, or the assistant has not the last word.
@@ -118,6 +121,7 @@ def conversation(row: Row, messages: list[Message], labels: Labels, *, text: str
         messages=tuple(messages),
         answer=messages[-1].content,
         text=text,
+        subject=subject,
         group=labels.group,
         is_grouped=labels.is_grouped,
         source=labels.source,

@@ -50,8 +50,14 @@ def find_published(task: Task, folder: Path) -> Found:
     return Found(_files(_own_names(task, folder), folder))
 
 
-def find(task: Task, path: str, *, offline: bool = False) -> Found:
+def find(task: Task, path: str, *, offline: bool = False, lone: Split = "train") -> Found:
     """The files at the place that a recipe names; none where nothing is there.
+
+    Args:
+        task: Whose rows they are.
+        path: The place.
+        offline: Whether no other machine may be asked.
+        lone: Which split a file is that is named itself, or by a glob or URL.
 
     Raises:
         DataError: The place cannot be read, or it cannot be told which file is which.
@@ -63,19 +69,31 @@ def find(task: Task, path: str, *, offline: bool = False) -> Found:
             "copy the rows to this machine and set data.path"
         )
     if protocol != "file":
-        return _at_url(path)
+        return _at_url(path, lone)
     local = Path(path.removeprefix("file://"))
     try:
         if local.is_dir():
             return _in_folder(task, local)
         if _lies(local):
-            return Found(_files({"train": [local]}, local.parent))
+            return Found(_files({lone: [local]}, local.parent))
         if glob.has_magic(str(local)):
             matches = [Path(match) for match in glob.glob(str(local), recursive=True)]  # noqa: PTH207
-            return Found(_files({"train": _only_files(matches)}, Path(_fixed_part(str(local)))))
+            return Found(_files({lone: _only_files(matches)}, Path(_fixed_part(str(local)))))
     except OSError as error:
         raise unreadable(str(local), error) from None
     return Found({})
+
+
+def file_beside(file: DataFile, names: Sequence[str]) -> DataFile | None:
+    """The first file of these names in the folder of another on this machine; never itself."""
+    if "://" in file.location.removeprefix("file://"):
+        return None
+    folder = Path(file.location.removeprefix("file://")).parent
+    for name in names:
+        path = folder / name
+        if path.is_file() and name != Path(file.location).name:
+            return DataFile(str(path), Origin(name, require_supported(name)[0]))
+    return None
 
 
 def _in_folder(task: Task, folder: Path) -> Found:
@@ -136,13 +154,13 @@ def _usually_named(split: Split, paths: Sequence[Path]) -> list[Path]:
     return group
 
 
-def _at_url(url: str) -> Found:
+def _at_url(url: str, lone: Split) -> Found:
     # In a web address a ? begins the query and is no placeholder.
     is_web = url.startswith(("http://", "https://"))
     bare = url.partition("?")[0] if is_web else url
     if not glob.has_magic(bare):
         name = PurePosixPath(bare).name
-        return Found({"train": (DataFile(url, Origin(name, require_supported(name)[0])),)})
+        return Found({lone: (DataFile(url, Origin(name, require_supported(name)[0])),)})
     system, path = file_system(url)
     try:
         matches = sorted(match for match in system.glob(path) if not system.isdir(match))
@@ -150,7 +168,7 @@ def _at_url(url: str) -> Found:
         raise unreadable(shown_url(url), error) from None
     located = {match: system.unstrip_protocol(match) for match in matches}
     root = _fixed_part(path)
-    return Found(_named({"train": [(located[m], os.path.relpath(m, root)) for m in matches]}))
+    return Found(_named({lone: [(located[m], os.path.relpath(m, root)) for m in matches]}))
 
 
 def _files(

@@ -17,6 +17,24 @@ from medtune.tasks.rows import Row, kind
 
 HEADER = ("question", "A", "B", "C", "D", "answer")
 LETTERS = HEADER[1:5]
+SUBJECTS = (
+    *("abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge"),
+    *("college_biology", "college_chemistry", "college_computer_science", "college_mathematics"),
+    *("college_medicine", "college_physics", "computer_security", "conceptual_physics"),
+    *("econometrics", "electrical_engineering", "elementary_mathematics", "formal_logic"),
+    *("global_facts", "high_school_biology", "high_school_chemistry"),
+    *("high_school_computer_science", "high_school_european_history", "high_school_geography"),
+    *("high_school_government_and_politics", "high_school_macroeconomics"),
+    *("high_school_mathematics", "high_school_microeconomics", "high_school_physics"),
+    *("high_school_psychology", "high_school_statistics", "high_school_us_history"),
+    *("high_school_world_history", "human_aging", "human_sexuality", "international_law"),
+    *("jurisprudence", "logical_fallacies", "machine_learning", "management", "marketing"),
+    *("medical_genetics", "miscellaneous", "moral_disputes", "moral_scenarios", "nutrition"),
+    *("philosophy", "prehistory", "professional_accounting", "professional_law"),
+    *("professional_medicine", "professional_psychology", "public_relations", "security_studies"),
+    *("sociology", "us_foreign_policy", "virology", "world_religions"),
+)
+"""As the published files are called (Hendrycks et al. 2021, arXiv:2009.03300)."""
 
 
 def read_mmlu(rows: Iterable[Row]) -> Iterator[Example]:
@@ -34,7 +52,7 @@ def read_mmlu(rows: Iterable[Row]) -> Iterator[Example]:
             if letter not in LETTERS:
                 raise row.fault(f"answer is {kind(letter)}", "one of the letters A, B, C, D")
         labels = labels_beside(row, f"MMLU {subject}".strip(), "MIT")
-        yield multiple_choice(row, row.text("question"), options, letter, labels)
+        yield multiple_choice(row, row.text("question"), options, letter, labels, subject=subject)
 
 
 def _hub_row(row: Row) -> tuple[dict[str, str], str, str]:

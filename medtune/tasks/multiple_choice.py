@@ -182,6 +182,7 @@ def multiple_choice(
     labels: Labels,
     *,
     system: str | None = None,
+    subject: str = "",
 ) -> Example:
     """The example of a question with lettered options, whose answer is a letter.
 
@@ -192,18 +193,22 @@ def multiple_choice(
         letter: The right one.
         labels: What stands beside the question.
         system: System message.
+        subject: The part of its set that the question belongs to.
     """
-    listed = "\n".join(f"{key}. {text.strip()}" for key, text in options.items())
-    prompt = (
-        f"Question: {question.strip()}\n\n{listed}\n\nAnswer with the letter of the best option."
-    )
+    question = question.strip()
+    choices = tuple(text.strip() for text in options.values())
+    listed = "\n".join(f"{key}. {text}" for key, text in zip(options, choices, strict=True))
+    prompt = f"Question: {question}\n\n{listed}\n\nAnswer with the letter of the best option."
     return Example(
         id=labels.id,
         where=row.where,
         messages=tuple(exchange(prompt, letter, system=system)),
         options=tuple(options),
         answer=letter,
-        text=f"{question.strip()}\n{listed}",
+        text=f"{question}\n{listed}",
+        question=question,
+        choices=choices,
+        subject=subject,
         group=labels.group,
         is_grouped=labels.is_grouped,
         source=labels.source,

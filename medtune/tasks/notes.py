@@ -52,7 +52,7 @@ def read_mts_dialog(rows: Iterable[Row]) -> Iterator[Example]:
         labels = Labels(
             id=row.id, group=row.id, is_grouped=False, source="MTS-Dialog", licence="CC-BY-4.0"
         )
-        yield _note(row, instruction, "section_text", labels)
+        yield _note(row, instruction, "section_text", labels, subject=header)
 
 
 def read_aci_bench(rows: Iterable[Row]) -> Iterator[Example]:
@@ -70,10 +70,10 @@ def read_aci_bench(rows: Iterable[Row]) -> Iterator[Example]:
         yield _note(row, "Write the clinical note on this visit.", "note", labels)
 
 
-def _note(row: Row, instruction: str, key: str, labels: Labels) -> Example:
+def _note(row: Row, instruction: str, key: str, labels: Labels, *, subject: str = "") -> Example:
     dialogue = _lines(row, "dialogue")
     messages = exchange(f"Conversation:\n{dialogue}\n\n{instruction}", _lines(row, key))
-    return conversation(row, messages, labels, text=dialogue)
+    return conversation(row, messages, labels, text=dialogue, subject=subject)
 
 
 def _lines(row: Row, key: str) -> str:

@@ -28,6 +28,7 @@ def read_pubmedqa(rows: Iterable[Row]) -> Iterator[Example]:
         abstract = "\n".join(
             f"{label}: {text.strip()}" for label, text in zip(labels, contexts, strict=True)
         )
+        asked = f"Abstract:\n{abstract}\n\nQuestion: {question}"
         identifier = row.optional_text("pubid", row.id)
         yield Example(
             id=identifier,
@@ -35,14 +36,14 @@ def read_pubmedqa(rows: Iterable[Row]) -> Iterator[Example]:
             messages=(
                 Message(
                     role="user",
-                    content=f"Abstract:\n{abstract}\n\nQuestion: {question}\n\n"
-                    "Judging by the abstract, answer yes, no or maybe.",
+                    content=f"{asked}\n\nJudging by the abstract, answer yes, no or maybe.",
                 ),
                 Message(role="assistant", content=decision, supervised=True),
             ),
             options=DECISIONS,
             answer=decision,
             text=f"{abstract}\n{question}",
+            question=asked,
             group=identifier,
             is_grouped=True,
             source="PubMedQA",

@@ -5,7 +5,7 @@ a million rows take no more memory than a few.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from glob import has_magic
 from itertools import chain, islice
@@ -18,7 +18,7 @@ from medtune.recipe.document import DATA_VARIABLE
 from medtune.records import Example, Split, SplitFile, TaskRows
 from medtune.tasks.catalogue import TASKS, Task
 from medtune.tasks.files import SUPPORTED, DataFile
-from medtune.tasks.finding import Found, default_folder, find, find_published
+from medtune.tasks.finding import Found, default_folder, file_beside, find, find_published
 from medtune.tasks.hub import PREFIX, HubSplit, open_named, open_published
 from medtune.tasks.rows import Repeatable, Row
 
@@ -32,19 +32,57 @@ class _RawSplit:
     sha256: str
 
 
-def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) -> TaskRows:
+def read_task(
+    rows: Rows, *, offline: bool = False, needs_train: bool = True, lone: Split = "train"
+) -> TaskRows:
     """Find every split of a source and look at its first row; the rest is read when gone through.
 
     Args:
         rows: Where the rows are and how they are read; the ``data`` section is one.
         offline: Whether no other machine may be asked.
         needs_train: Whether there have to be training rows.
+        lone: Which split the rows are of a path that names no folder, but a file, glob or URL.
 
     Raises:
         DataError: There are no rows, they cannot be told apart, or a first row is bad. While a
             split is gone through: a row is bad (the message names the first), or a file has none.
     """
+    return _read(TASKS[rows.task], rows, offline=offline, needs_train=needs_train, lone=lone)
+
+
+def read_shots(rows: Rows, *, offline: bool = False) -> Iterable[Example]:
+    """Examples for prompts: those that are published as such, or else the training rows.
+
+    They can be gone through again and again.
+
+    Raises:
+        DataError: There are none. Of a path that names no folder there never are any.
+    """
     task = TASKS[rows.task]
+    if rows.path and not (rows.path.startswith(PREFIX) or Path(rows.path).is_dir()):
+        raise DataError(f"{rows.path} is no folder with training rows.")
+    if not rows.path and not task.shots and "train" not in task.files:
+        raise DataError(f"task {task.name} is published without training rows.")
+    # Of two copies, one may have as training rows what is a test row of the other.
+    has_test = "test" in _find(task, rows, offline=offline, lone="train").files
+    offline = offline or (has_test and not rows.path)
+    if not task.shots:
+        return _read(task, rows, offline=offline).splits["train"]
+    if task.hub and task.hub.shots:
+        task = replace(task, hub=replace(task.hub, splits={"train": task.hub.shots}))
+    task = replace(task, files={"train": task.shots})
+    if rows.path and not rows.path.startswith(PREFIX):
+        # By their own names alone: whatever else lies in the folder may be what is scored.
+        found = find_published(task, Path(rows.path))
+        if not found.files:
+            raise DataError(f"{rows.path} has no {' or '.join(task.files['train'])}.")
+        return _assembled(task, rows, _from_files(task, found), ()).splits["train"]
+    return _read(task, rows, offline=offline).splits["train"]
+
+
+def _read(
+    task: Task, rows: Rows, *, offline: bool, needs_train: bool = True, lone: Split = "train"
+) -> TaskRows:
     if rows.path and rows.path.startswith(PREFIX):
         if offline:
             raise DataError(f"{rows.path}: --offline keeps medtune from asking the hub; copy "
@@ -53,7 +91,7 @@ def read_task(rows: Rows, *, offline: bool = False, needs_train: bool = True) ->
         if needs_train and "train" not in splits:
             raise DataError(f"{rows.path}: has no split train")
         return _assembled(task, rows, _from_hub(splits), notes)
-    found = _find(task, rows, offline=offline)
+    found = _find(task, rows, offline=offline, lone=lone)
     if "train" in found.files or (found.files and not needs_train):
         return _assembled(task, rows, _from_files(task, found), found.notes)
     if rows.path is None and task.hub and not offline:
@@ -75,9 +113,9 @@ def read_hub(task: Task, rows: Rows) -> TaskRows:
     return _assembled(task, rows, _from_hub(splits), ())
 
 
-def _find(task: Task, rows: Rows, *, offline: bool) -> Found:
+def _find(task: Task, rows: Rows, *, offline: bool, lone: Split) -> Found:
     if rows.path:
-        found = find(task, rows.path, offline=offline)
+        found = find(task, rows.path, offline=offline, lone=lone)
     elif folder := default_folder(task):
         found = find_published(task, folder)
     else:
@@ -87,7 +125,7 @@ def _find(task: Task, rows: Rows, *, offline: bool) -> Found:
 
 def _score_on_answered_rows(found: Found) -> Found:
     """MedMCQA as published: the test rows have no answers, and the field reports the dev rows."""
-    if "test" not in found.files:
+    if "test" not in found.files or len(found.files) == 1:
         return found
     first = next(found.files["test"][0].rows(), None)
     # No key in the published file, -1 in the hub's copy, blank in a table.
@@ -104,7 +142,9 @@ def _score_on_answered_rows(found: Found) -> Found:
 def _from_files(task: Task, found: Found) -> dict[Split, _RawSplit]:
     return {
         split: _RawSplit(
-            Repeatable(partial(_rows_of_files, task, files)), _called(files), _digest(files)
+            Repeatable(partial(_rows_of_files, task, files)),
+            _called(files),
+            _digest((*files, *_all_beside(task, files))),
         )
         for split, files in found.files.items()
     }
@@ -118,9 +158,22 @@ def _from_hub(splits: dict[Split, HubSplit]) -> dict[Split, _RawSplit]:
 
 
 def _rows_of_files(task: Task, files: tuple[DataFile, ...]) -> Iterator[Row]:
-    return chain.from_iterable(
-        _some(file.name, file.rows(header=task.header, is_keyed=task.is_keyed)) for file in files
-    )
+    return chain.from_iterable(_rows_of_file(task, file) for file in files)
+
+
+def _rows_of_file(task: Task, file: DataFile) -> Iterator[Row]:
+    rows = _some(file.name, file.rows(header=task.header, is_keyed=task.is_keyed))
+    other = _beside(task, file)
+    return task.beside.join(rows, other.rows()) if task.beside and other else rows
+
+
+def _beside(task: Task, file: DataFile) -> DataFile | None:
+    return file_beside(file, task.beside.names) if task.beside else None
+
+
+def _all_beside(task: Task, files: tuple[DataFile, ...]) -> list[DataFile]:
+    others = [other for file in files if (other := _beside(task, file))]
+    return [other for other in dict.fromkeys(others) if other not in files]
 
 
 def _some(name: str, rows: Iterator[Row]) -> Iterator[Row]:

@@ -50,6 +50,13 @@ def test_a_column_or_text_with_columns_makes_prompt_answer_and_system():
     assert example.id == example.group == "rows-2"
 
 
+def test_question_and_choices_of_columns_are_kept_apart_from_the_prompt():
+    values = {"q": "Which? ", "one": "first", "two": 2, "right": "B", "age": 7}
+    example = read(values, prompt="Aged {age}. {q}", options=["one", "two"], answer="right")
+    assert example.messages[0].content.startswith("Question: Aged 7. Which?\n\nA. first\nB. 2\n")
+    assert (example.question, example.choices) == ("Aged 7. Which?", ("first", "2"))
+
+
 def test_labels_are_taken_from_the_named_columns_and_from_no_other():
     values = {"q": "a", "a": "b", "MRN": 12, "id": "x", "group": "y", "doc": " d1 ", "lic": "own"}
     named = read(values, prompt="q", answer="a", id="MRN", group="doc", licence="lic")

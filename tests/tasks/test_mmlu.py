@@ -43,6 +43,24 @@ def test_the_hubs_rows_say_the_same():
     assert training.source == "MMLU"
 
 
+def test_the_question_its_choices_and_its_subject_are_kept_apart_from_the_prompt():
+    (one,), (other,) = read_mmlu([published()]), read_mmlu([of_hub()])
+    assert (one.question, one.choices) == ("Which?", ("1", "two", "three", "four"))
+    assert one.subject == "anatomy"
+    assert (other.question, other.choices, other.subject) == (
+        one.question, one.choices, one.subject
+    )  # fmt: skip
+    (training,) = read_mmlu([of_hub(subject="")])
+    assert training.subject == ""
+
+
+def test_a_question_that_stands_in_a_file_twice_is_two_rows():
+    again = Row(published().values, "test/anatomy_test.csv:9", "anatomy_test-9")
+    one, other = read_mmlu([published(), again])
+    assert one.question == other.question
+    assert one.id != other.id
+
+
 @pytest.mark.parametrize(
     ("where", "subject"),
     [
@@ -94,4 +112,5 @@ def test_all_real_rows_are_read(medtune_data, split, num_files, num_rows):
     assert (len(paths), len(examples)) == (num_files, num_rows)
     assert {example.answer for example in examples} == set("ABCD")
     assert len({example.source for example in examples}) == num_files
+    assert {example.subject for example in examples} <= set(task.subjects)
     assert "MMLU clinical_knowledge" in {example.source for example in examples}

@@ -56,6 +56,14 @@ def test_a_medqa_row_becomes_question_options_and_letter(tmp_path):
     assert example.where == "rows.jsonl:1"
 
 
+def test_the_question_and_its_choices_are_kept_apart_from_the_prompt(tmp_path):
+    (example,) = read("medqa", tmp_path, medqa(question=" Which? ", options=OPTIONS | {"B": " x "}))
+    assert (example.question, example.choices) == ("Which?", ("one", "x", "three", "four"))
+    assert example.subject == ""
+    (example,) = read("medmcqa", tmp_path, medmcqa())
+    assert (example.question, example.choices) == ("Which?", ("one", "two", "three", "four"))
+
+
 def test_the_answer_stands_nowhere_in_the_prompt(tmp_path):
     example, other = read(
         "medqa", tmp_path, medqa(answer_idx="B"), medqa(answer_idx="C", answer="three")

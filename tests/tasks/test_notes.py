@@ -36,6 +36,7 @@ def test_an_mts_dialog_row_asks_for_a_section_by_its_name():
     assert (example.answer, example.options) == ("Cough.", ())
     assert (example.id, example.group, example.source) == ("train-2", "train-2", "MTS-Dialog")
     assert example.licence == "CC-BY-4.0"
+    assert (example.subject, example.question, example.choices) == ("GENHX", "", ())
 
 
 def test_an_aci_bench_row_asks_for_the_note_and_goes_by_its_encounter():

@@ -60,6 +60,15 @@ def test_a_record_becomes_abstract_question_and_decision(tmp_path):
     assert example.where == "rows.json:2"
 
 
+def test_abstract_and_question_are_kept_as_the_prompt_has_them(tmp_path):
+    (example,) = read(tmp_path, {"24237112": published()})
+    assert example.question == (
+        "Abstract:\nBACKGROUND: We asked.\nRESULTS: It did.\n\nQuestion: Does it help?"
+    )
+    assert example.messages[0].content.startswith(f"{example.question}\n\n")
+    assert example.choices == ()
+
+
 def test_both_schemas_give_the_same_messages(tmp_path):
     (example,) = read(tmp_path, {"123": published()})
     (from_hub,) = read_pubmedqa([Row(on_the_hub(), "hub row 1", "train-1")])

@@ -12,9 +12,9 @@ import pytest
 
 from medtune.digests import sha256_file, sha256_named
 from medtune.errors import DataError
-from medtune.recipe import Data
+from medtune.recipe import Data, Rows
 from medtune.records import TaskRows
-from medtune.tasks import TASKS, HubSource, read_task, reading
+from medtune.tasks import TASKS, HubSource, read_shots, read_task, reading
 
 PLANTED = "JOHN DOE 123"
 
@@ -498,3 +498,121 @@ def test_what_the_first_rows_tell_is_noted_once(tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, "mcq", task)
     rows = read_task(Data(task="mcq", path=str(tmp_path)))
     assert rows.notes == ("mcq of 3", "mcq of 2")
+
+
+def test_a_file_that_is_named_itself_is_of_the_split_that_is_asked_for(tmp_path):
+    file = write_lines(tmp_path / "exam.jsonl", [medqa()])
+    for path in (str(file), str(tmp_path / "*.jsonl"), f"file://{file}"):
+        rows = read_task(Rows(task="medqa", path=path), needs_train=False, lone="test")
+        assert list(rows.splits) == ["test"]
+        assert rows.files["test"].official_rows == 1273
+    five = write_lines(tmp_path / "five.jsonl", [medqa(letters="ABCD")])
+    rows = read_task(Rows(task="medqa_5opt", path=str(five)), needs_train=False, lone="test")
+    with pytest.raises(DataError, match="found 4 options; expected 5"):
+        go_through(rows)
+
+
+def test_published_test_rows_of_medmcqa_alone_are_refused_for_their_answers(tmp_path):
+    file = write_lines(tmp_path / "test.json", [medmcqa(None)])
+    for path in (file, tmp_path):
+        rows = read_task(Rows(task="medmcqa", path=str(path)), needs_train=False, lone="test")
+        with pytest.raises(DataError, match=r"^test\.json:1: found keys .*; expected the key cop"):
+            go_through(rows)
+
+
+def truthfulqa(question: str) -> dict[str, object]:
+    return {"question": question, "mc1_targets": {"so": 1, "not so": 0}}
+
+
+def write_csv(file: Path, *lines: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return file
+
+
+KNOWN = "Category,Question,Best Answer,Incorrect Answers"
+
+
+def test_categories_come_from_the_file_beside_and_its_bytes_count(tmp_path):
+    rows_file = write_lines(tmp_path / "mc_task.json", [truthfulqa("Why?"), truthfulqa("How?")])
+    section = Rows(task="truthfulqa", path=str(tmp_path))
+    alone = read_task(section, needs_train=False)
+    assert [e.subject for e in alone.splits["test"]] == ["", ""]
+    assert alone.files["test"].sha256 == sha256_file(rows_file)
+    table = write_csv(tmp_path / "TruthfulQA.csv", KNOWN, "Law,How?,x,y", "Health,Why?,x,y")
+    beside = read_task(section, needs_train=False)
+    assert [e.subject for e in beside.splits["test"]] == ["Health", "Law"]
+    assert [e.messages for e in beside.splits["test"]] == [e.messages for e in alone.splits["test"]]
+    assert beside.files["test"].file == "mc_task.json"
+    both = {file.name: sha256_file(file) for file in (rows_file, table)}
+    assert beside.files["test"].sha256 == sha256_named(both)
+
+
+def test_the_table_of_categories_is_read_as_rows_where_it_is_alone(tmp_path):
+    table = write_csv(tmp_path / "TruthfulQA.csv", KNOWN, "Law,How?,x,y")
+    rows = read_task(Rows(task="truthfulqa", path=str(tmp_path)), needs_train=False)
+    assert [example.subject for example in rows.splits["test"]] == ["Law"]
+    assert rows.files["test"].sha256 == sha256_file(table)
+    write_csv(table, KNOWN.removeprefix("Category,"), "How?,x,y")
+    rows = read_task(Rows(task="truthfulqa", path=str(tmp_path)), needs_train=False)
+    assert [example.subject for example in rows.splits["test"]] == [""]
+
+
+def mmlu_folder(folder: Path, *parts: str) -> Path:
+    for part in parts:
+        split = {"auxiliary_train": "train"}.get(part, part)
+        write_csv(folder / part / f"anatomy_{split}.csv", f"{part}?,a,b,c,d,A")
+    return folder
+
+
+def shots(task: str, path: Path | None, **more: bool) -> list[str]:
+    found = read_shots(Rows(task=task, path=path and str(path)), **more)
+    assert [e.question for e in found] == [e.question for e in found], "again and again"
+    return [example.question for example in found]
+
+
+def test_shots_are_the_rows_that_are_published_for_it_and_else_the_training_rows(
+    tmp_path, monkeypatch
+):
+    mmlu_folder(tmp_path / "d/qa/mmlu", "auxiliary_train", "dev", "test")
+    write_lines(tmp_path / "d/qa/medqa/train.jsonl", [medqa("training?")])
+    assert shots("mmlu", tmp_path / "d/qa/mmlu") == ["dev?"]
+    assert shots("medqa", tmp_path / "d/qa/medqa") == ["training?"]
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path / "d"))
+    assert shots("mmlu", None, offline=True) == ["dev?"]
+    assert shots("medqa", None, offline=True) == ["training?"]
+
+
+def test_no_row_that_is_scored_is_taken_for_a_shot(tmp_path):
+    write_csv(tmp_path / "flat/anatomy_test.csv", "scored?,a,b,c,d,A")
+    with pytest.raises(DataError, match=r"has no dev/\*\.csv\.$"):
+        shots("mmlu", tmp_path / "flat")
+    file = write_lines(tmp_path / "exam.jsonl", [medqa("scored?")])
+    with pytest.raises(DataError, match="is no folder with training rows"):
+        shots("medqa", file)
+    write_lines(tmp_path / "q/test.jsonl", [medqa("scored?")])
+    with pytest.raises(DataError, match="has test rows alone"):
+        shots("medqa", tmp_path / "q")
+    with pytest.raises(DataError, match="truthfulqa is published without training rows"):
+        shots("truthfulqa", None)
+
+
+def test_shots_are_not_asked_of_the_hub_for_test_rows_that_lie_here(tmp_path, monkeypatch):
+    # The training rows of the hub's PubMedQA hold the published test rows.
+    (tmp_path / "qa/pubmedqa").mkdir(parents=True)
+    (tmp_path / "qa/pubmedqa/test_set.json").write_text(json.dumps({"1": pubmedqa()}))
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="no training rows for task pubmedqa: looked in"):
+        shots("pubmedqa", None)
+
+
+def test_the_hubs_shots_are_those_of_the_split_that_it_has_for_them(hub_folder, monkeypatch):
+    row = {"subject": "anatomy", "choices": list("abcd"), "answer": 0}
+    write_parquet(hub_folder / "mmlu/dev-00000-of-00001.parquet", [row | {"question": "dev?"}])
+    write_parquet(hub_folder / "mmlu/test-00000-of-00001.parquet", [row | {"question": "test?"}])
+    hub = HubSource(
+        repository=str(hub_folder / "mmlu"), splits={"test": "test"}, shots="validation"
+    )
+    monkeypatch.setitem(reading.TASKS, "mmlu", dataclasses.replace(TASKS["mmlu"], hub=hub))
+    (example,) = read_shots(Rows(task="mmlu"))
+    assert (example.question, example.subject) == ("dev?", "anatomy")

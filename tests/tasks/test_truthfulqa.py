@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from medtune.errors import DataError
 from medtune.records import Example
 from medtune.tasks.rows import Row
-from medtune.tasks.truthfulqa import read_truthfulqa
+from medtune.tasks.truthfulqa import CATEGORIES, read_truthfulqa, with_categories
 
 PLANTED = "JOHN DOE 123"
 
@@ -47,6 +47,78 @@ def test_the_answers_become_lettered_options_of_which_one_is_right(layout):
     assert listed(example)[example.answer] == "so"
     assert example.options == ("A", "B", "C")
     assert (example.source, example.licence) == ("TruthfulQA", "Apache-2.0")
+
+
+def test_the_choices_are_the_answers_in_the_order_of_their_letters():
+    example = read(as_json(" Why? ", "so", "not so", "never"))
+    assert example.question == "Why?"
+    assert dict(zip(example.options, example.choices, strict=True)) == listed(example)
+    assert example.subject == ""
+
+
+ALL = {"so": 1, " it is so ": 1, "never": 0, "not so": 0}
+
+
+def test_all_right_and_all_wrong_answers_are_kept_in_their_order():
+    both = {"choices": list(ALL), "labels": list(ALL.values())}
+    for targets in (ALL, both):
+        example = read(as_json("Why?", "so", "never") | {"mc2_targets": targets})
+        assert example.true_texts == ("so", "it is so")
+        assert example.false_texts == ("never", "not so")
+    example = read(as_csv("Why?", "so", "x", "y", "x") | {"Correct Answers": "so; it is so; so;"})
+    assert (example.true_texts, example.false_texts) == (("so", "it is so"), ("x", "y"))
+
+
+def test_without_all_answers_there_are_no_right_and_no_wrong_ones():
+    for layout in (as_json, as_csv, as_hub):
+        example = read(layout("Why?", "so", "x"))
+        assert (example.true_texts, example.false_texts) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        ({PLANTED: 0}, "mc2_targets with 0 right answers; expected one or more"),
+        ({PLANTED: 2}, "mc2_targets with a label that is neither 0 nor 1; expected 0 or 1"),
+        ([PLANTED], "mc2_targets is a list of 1; expected an object: answer -> 0 or 1"),
+    ],
+)
+def test_bad_lists_of_all_answers_are_refused(targets, told):
+    with pytest.raises(DataError) as caught:
+        read(as_json("Why?", "so", "x") | {"mc2_targets": targets})
+    assert str(caught.value).startswith(f"mc_task.json:1: found {told}")
+    assert PLANTED not in str(caught.value)
+
+
+def table(*rows: tuple[str, str]) -> list[Row]:
+    return [
+        Row({"Category": category, "Question": question}, f"TruthfulQA.csv:{n}", f"T-{n}")
+        for n, (question, category) in enumerate(rows, 2)
+    ]
+
+
+def joined(questions: list[object], *known: tuple[str, str]) -> list[str]:
+    rows = [Row(as_json(question, "so", "x"), "mc_task.json:1", "mc-1") for question in questions]
+    return [row.values["Category"] for row in with_categories(rows, table(*known))]
+
+
+def test_a_category_is_found_by_the_text_of_the_question():
+    known = (("Why? ", "Health"), ("How?", "Law"), ("Who?", "Law"))
+    assert joined(["How?", " Why?", "When?", 7], *known) == ["Law", "Health", "", ""]
+
+
+def test_a_row_that_says_its_category_keeps_it():
+    row = Row(as_csv("Why?", "so", "x") | {"Category": "Law"}, "TruthfulQA.csv:2", "T-2")
+    (kept,) = with_categories([row], table(("Why?", "Health")))
+    assert kept.values["Category"] == "Law"
+    (example,) = read_truthfulqa([kept])
+    assert example.subject == "Law"
+
+
+def test_a_question_under_two_categories_is_refused():
+    assert joined(["Why?"], ("Why?", "Law"), ("Why?", "Law")) == ["Law"]
+    with pytest.raises(DataError, match=r"^TruthfulQA\.csv:3: found a question that stands in"):
+        joined(["Why?"], ("Why?", "Law"), ("Why?", "Health"))
 
 
 answers = st.lists(
@@ -146,3 +218,5 @@ def test_all_real_rows_are_read_in_both_layouts_with_the_same_right_answers(medt
 
     assert right(ours) == right(others)
     assert Counter(e.answer for e in ours)["A"] < 415 / 2
+    assert all(e.true_texts and e.false_texts for e in (*ours, *others))
+    assert {e.subject for e in others} == set(CATEGORIES)
