@@ -60,7 +60,7 @@ class ResponseCache:
         try:
             if self.path.exists():
                 self._read()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise MedtuneError(
                 f"{self.path}: kept answers cannot be read ({type(error).__name__}); remove the "
                 "file, and the questions will be put again"

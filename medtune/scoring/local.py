@@ -53,7 +53,7 @@ class LocalEngine:
         self._decode = decode
         self._batch_size = batch_size
         self._pad_id = pad_id
-        self._kept = kept or Forgotten()
+        self._kept = Forgotten() if kept is None else kept
 
     @property
     def conditions(self) -> Mapping[str, Any]:
