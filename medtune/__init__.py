@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medtune.errors import MedtuneError
+    from medtune.evaluating import Evaluated, evaluate
     from medtune.inputs import Inputs, gather, load_base, preprocess
+    from medtune.metric_modules import load_metric
     from medtune.models import attach, load_adapter
     from medtune.pipeline import Run, train
     from medtune.recipe import Recipe
     from medtune.recipe import load as load_recipe
     from medtune.seeds import SeedRuns
+    from medtune.served import evaluate_served
 
 # Where bitsandbytes falls back to its own CPU kernel it logs a failure when it is imported, and
 # peft imports it: this has to stand before any of them.
@@ -27,30 +30,38 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
 __all__ = [
+    "Evaluated",
     "Inputs",
     "MedtuneError",
     "Recipe",
     "Run",
     "SeedRuns",
     "attach",
+    "evaluate",
+    "evaluate_served",
     "gather",
     "load_adapter",
     "load_base",
+    "load_metric",
     "load_recipe",
     "preprocess",
     "train",
 ]
 
 _HOMES = {
+    "Evaluated": "evaluating",
     "Inputs": "inputs",
     "MedtuneError": "errors",
     "Recipe": "recipe",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
+    "evaluate": "evaluating",
+    "evaluate_served": "served",
     "gather": "inputs",
     "load_adapter": "models",
     "load_base": "inputs",
+    "load_metric": "metric_modules",
     "load_recipe": "recipe",
     "preprocess": "inputs",
     "train": "pipeline",

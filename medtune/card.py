@@ -8,7 +8,14 @@ from medtune.metrics import METRICS
 from medtune.models.adapter import CARD
 from medtune.models.inits import TAKES_FROM_BASE
 from medtune.recipe import Adapter, Recipe
-from medtune.records import AdapterManifest, ArmScore, Comparison, ScoreReport
+from medtune.records import (
+    AdapterManifest,
+    ArmScore,
+    Comparison,
+    Evaluation,
+    Measure,
+    ScoreReport,
+)
 
 
 def write_card(
@@ -18,7 +25,7 @@ def write_card(
     manifest: AdapterManifest,
     digest: str,
     data: dict[str, Any],
-    scores: ScoreReport | None,
+    evaluation: Evaluation | None,
 ) -> None:
     """Write ``README.md`` into the adapter's folder, with the front matter that the hub reads."""
     train = data["splits"]["train"]
@@ -40,7 +47,7 @@ def write_card(
         f"- {train['kept']} rows, {train['tokens']} tokens, {train['supervised_tokens']} "
         f"supervised; {len(train['dropped'])} dropped and {len(train['truncated'])} cut for "
         f"length\n- licences: {licences}",
-        _score_section(scores),
+        *_score_sections(evaluation),
         "## Use\n\n"
         "```python\nimport medtune\n\n"
         'recipe = medtune.load_recipe("recipe.lock.yaml")  # in the run\'s folder\n'
@@ -69,18 +76,35 @@ def _front_matter(manifest: AdapterManifest) -> str:
     )
 
 
-def _score_section(scores: ScoreReport | None) -> str:
-    if scores is None:
-        return "## Scores\n\nNone: the recipe's data has no test rows."
+def _score_sections(evaluation: Evaluation | None) -> list[str]:
+    if evaluation is None:
+        return ["## Scores\n\nNone: the recipe's data has no test rows."]
+    return ["## Scores", *(part for report in evaluation.reports for part in _scored(report))]
+
+
+def _scored(scores: ScoreReport) -> list[str]:
     lines = [
-        f"## Scores\n\nOn {scores.test_set}. Protocol: {scores.protocol}. Computed in "
-        f"{scores.dtype}.",
+        f"On {scores.test_set}. Protocol: {scores.protocol}. Computed in {scores.dtype}.",
         "| arm | examples in the prompt | value | 95 % interval |\n|---|---|---|---|\n"
         + "\n".join(arm_row(arm) for arm in scores.arms),
         "\n".join(f"- {comparison_text(c, scores.arms[0].metric)}" for c in scores.comparisons),
         *(remark for arm in scores.arms if (remark := arm.remark())),
     ]
-    return "\n\n".join(lines)
+    found = scores.contamination
+    if found and found.hits:
+        lines.append(
+            f"{len(found.hits)} items hold text that stands in the {found.training_rows} training "
+            f"rows ({found.ngram}-word runs, share {found.share:g}); without them:\n"
+            + "\n".join(f"- {measure_text(m, scores.arms[0].metric)}" for m in found.without)
+        )
+    return lines
+
+
+def measure_text(measure: Measure, metric_name: str) -> str:
+    """One figure with its interval."""
+    metric = METRICS[metric_name]
+    low, high = map(metric.number, measure.interval)
+    return f"{measure.name}: {metric.figure(measure.value)} ({low} to {high})"
 
 
 def arm_row(arm: ArmScore) -> str:

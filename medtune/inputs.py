@@ -3,6 +3,7 @@
 Nothing here loads a weight, so that what a recipe gets wrong is said at once.
 """
 
+from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,11 @@ from medtune.data import (
 from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.data.check import examine
 from medtune.errors import RecipeError
-from medtune.evaluation import require_prompts_fit
+from medtune.evaluation.items import ItemSet, own_items, suite_items
+from medtune.evaluation.prompt_file import load_prompts
+from medtune.evaluation.scores import Examiner, training_arms
+from medtune.evaluation.sets import read_set
+from medtune.evaluation.suites import load_suite
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.cache import cache_folder
 from medtune.models.loading import Tokenizer, own_device
@@ -47,6 +52,10 @@ class Inputs:
     template: ChatTemplate
     pad_id: int
     prepared: Prepared
+    examiner: Examiner
+    item_sets: tuple[ItemSet, ...]
+    """What base and adapter are scored on: the recipe's own test rows, if there are any, then the
+    sets of its suites."""
     lock: Lock
 
     @property
@@ -92,9 +101,17 @@ def gather(
             "train.patience stops by the validation loss, and there are no validation rows; set "
             "data.validation_fraction, or remove train.patience"
         )
-    require_prompts_fit(
-        prepared, recipe.evaluate, seed=recipe.seed, context_tokens=located.context_tokens
+    examiner = Examiner(
+        encoder=prepared.encoder,
+        prompts=load_prompts(recipe.evaluate.prompt),
+        section=recipe.evaluate,
+        seed=recipe.seed,
+        dtype=recipe.base.dtype,
     )
+    item_sets, suite_digests = _item_sets(recipe, prepared, examiner, offline=offline)
+    for items in item_sets:
+        for arm in training_arms(items, recipe.evaluate, recipe.seed):
+            examiner.require_fit(items, arm, located.context_tokens)
     stops = frozenset({template.stop_token_id, tokenizer.eos_token_id})
     lock = Lock(
         recipe=recipe,
@@ -104,7 +121,7 @@ def gather(
                 "revision": located.revision,
                 "digest": located.digest,
             },
-            data=found.digests,
+            data=found.digests | suite_digests,
             template=template.digest,
             tokenizer=located.tokenizer_digest,
             packages=provenance.packages(),
@@ -119,8 +136,37 @@ def gather(
         template=template,
         pad_id=choose_pad_id(tokenizer, stops),
         prepared=prepared,
+        examiner=examiner,
+        item_sets=item_sets,
         lock=lock,
     )
+
+
+def _item_sets(
+    recipe: Recipe, prepared: Prepared, examiner: Examiner, *, offline: bool
+) -> tuple[tuple[ItemSet, ...], dict[str, dict[str, str]]]:
+    """What is scored, and digests of what is not among the recipe's rows."""
+    own = own_items(prepared, recipe.evaluate, is_private=recipe.data.private)
+    found = [own] if own.examples else []
+    digests = {}
+    if recipe.evaluate.prompt is not None:
+        prompts = examiner.prompts
+        digests["evaluate.prompt"] = {"file": prompts.name, "sha256": prompts.digest}
+    for name in recipe.evaluate.suites:
+        suite = load_suite(name)
+        digests[f"suite {suite.name}"] = {"file": suite.name, "sha256": suite.digest}
+        for section in suite.sets:
+            rows = read_set(section, offline=offline)
+            digests[f"suite {suite.name}: {section.name}"] = {
+                "file": rows.file, "sha256": rows.sha256
+            }  # fmt: skip
+            found.append(suite_items(rows, recipe.evaluate))
+    if repeated := [n for n, c in Counter(items.name for items in found).items() if c > 1]:
+        raise RecipeError(
+            f"evaluate.suites: two sets are called {repeated[0]}; the recipe's own test rows are "
+            "called by their task; leave one out, or copy the suite and rename its set"
+        )
+    return tuple(found), digests
 
 
 def require_limits(inputs: Inputs) -> None:

@@ -17,6 +17,7 @@ MetricName = Literal[
     "option_mass",
     "parsed_accuracy",
     "consistency",
+    "macro_average",
 ]
 
 
@@ -63,7 +64,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "section_f1": Metric(label="section headings F1", higher_is_better=True, shown_as=".1%"),
     "number_support": Metric(
-        label="numbers that stand in the conversation", higher_is_better=True, shown_as=".1%"
+        label="numbers in the conversation", higher_is_better=True, shown_as=".1%"
     ),
     # Brier 1950, summed over the options: 0 to 2.
     "brier": Metric(label="Brier score", higher_is_better=False, shown_as=".3f"),
@@ -73,9 +74,8 @@ METRICS: Mapping[str, Metric] = {
         label="probability on the options", higher_is_better=True, shown_as=".1%"
     ),
     "parsed_accuracy": Metric(
-        label="accuracy where an answer could be read", higher_is_better=True, shown_as=".1%"
+        label="accuracy of those read", higher_is_better=True, shown_as=".1%"
     ),
-    "consistency": Metric(
-        label="the same choice in every order of the options", higher_is_better=True, shown_as=".1%"
-    ),
+    "macro_average": Metric(label="mean of the parts", higher_is_better=True, shown_as=".1%"),
+    "consistency": Metric(label="same choice in all orders", higher_is_better=True, shown_as=".1%"),
 }

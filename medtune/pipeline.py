@@ -6,22 +6,23 @@ Everything that is measured is measured on the exported adapter, read back from 
 base; the base itself is that same model with the adapter disabled.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 
 from medtune import models, provenance, seeds, training
+from medtune.assess import Panel, answering, score_sets
 from medtune.card import write_card
 from medtune.data import Prepared, token_ids
 from medtune.data.canaries import FILE_NAME as CANARIES
-from medtune.digests import atomic_writer, write_json
+from medtune.digests import write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
-from medtune.evaluation import score
+from medtune.evaluation.files import write_evaluation
+from medtune.evaluation.scores import training_arms
 from medtune.inputs import Inputs, gather, predict_memory, require_limits
 from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
@@ -29,7 +30,8 @@ from medtune.models.inits import TAKES_FROM_BASE
 from medtune.recipe import Lock, Overrides, Recipe
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
-from medtune.records import AdapterManifest, Progress, ScoreReport, Silent
+from medtune.records import AdapterManifest, Evaluation, Progress, ScoreReport, Silent
+from medtune.report import write_report
 from medtune.runs import FINISHED, is_finished, open_run, run_folder
 from medtune.seeds import SeedRuns
 from medtune.training import Trained
@@ -49,13 +51,19 @@ class Run:
     effect: float | None = None
     """Largest divergence from the base on the canary prompts, in nats. Of processes that trained
     together only the first measures: None in the others."""
-    scores: ScoreReport | None = None
-    """None where the data has no test rows, and in processes other than the first."""
+    evaluation: Evaluation | None = None
+    """Of the recipe's own test rows and of its suites; None where there is neither, and in
+    processes other than the first."""
 
     @property
     def adapter(self) -> Path:
         """The adapter's folder, in PEFT's format."""
         return self.path / "adapter"
+
+    @property
+    def scores(self) -> ScoreReport | None:
+        """Of the first set: the recipe's own test rows, where its data has some."""
+        return self.evaluation.reports[0] if self.evaluation else None
 
 
 def train(
@@ -147,7 +155,9 @@ def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) 
         else:
             fresh.unload()
         result = _measure(result, inputs, base, num_weights, progress)
-        write_json(run / FINISHED, _provenance(result, inputs, started, resumed=resumed))
+        record = _provenance(result, inputs, started, resumed=resumed)
+        write_report(run, record)
+        write_json(run / FINISHED, record)
     return result
 
 
@@ -269,15 +279,15 @@ def _measure(
     if inputs.recipe.adapter.init in TAKES_FROM_BASE:
         result = replace(result, trained=_measured_again(result.trained, model, inputs))
     effect = models.require_effect(model, _canaries(inputs.prepared))
-    scores = _score(model, inputs, result.path, progress)
-    result = replace(result, effect=effect, scores=scores)
+    evaluation = _score(model, base, result.adapter_digest, inputs, result.path, progress)
+    result = replace(result, effect=effect, evaluation=evaluation)
     write_card(
         result.adapter,
         recipe=inputs.recipe,
         manifest=models.read_manifest(result.adapter),
         digest=result.adapter_digest,
         data=inputs.prepared.account(),
-        scores=scores,
+        evaluation=evaluation,
     )
     write_json(result.path / "train.json", _train_record(result, num_weights))
     return result
@@ -318,35 +328,34 @@ def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:
     return [prepared.encoder.prompt(example.prompt) for example in examples]
 
 
-def _score(model: PeftModel, inputs: Inputs, run: Path, progress: Progress) -> ScoreReport | None:
+def _score(
+    model: PeftModel, base: FrozenBase, digest: str, inputs: Inputs, run: Path, progress: Progress
+) -> Evaluation | None:
     """Score base and adapter and write ``scores.json`` and ``items.jsonl``."""
-    if not inputs.prepared.splits["test"].examples:
+    if not inputs.item_sets:
         progress.say("the data has no test rows: nothing is scored (see data.test_fraction)")
         return None
     recipe = inputs.recipe
-    report = score(
-        model,
-        inputs.prepared,
-        recipe.evaluate,
-        seed=recipe.seed,
+    panel = Panel(
+        model=model,
+        base=base,
+        adapter_digest=digest,
+        encoder=inputs.prepared.encoder,
         pad_id=inputs.pad_id,
-        dtype=recipe.base.dtype,
-        with_texts=not recipe.data.private,
-        progress=progress,
+        batch_size=recipe.evaluate.batch_size,
     )
-    values = asdict(report) | {"arms": [arm.summary() for arm in report.arms]}
-    write_json(run / "scores.json", values)
-    with atomic_writer(run / "items.jsonl") as file:
-        for arm in report.arms:
-            for item in arm.items:
-                record = {"arm": arm.arm, "few_shot": arm.few_shot, **asdict(item)}
-                file.write(json_line(record))
-    return report
-
-
-def json_line(record: dict[str, Any]) -> bytes:
-    """A record as one line of JSON."""
-    return (json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    with answering(panel, run) as engines:
+        reports = score_sets(
+            inputs.examiner,
+            inputs.item_sets,
+            lambda items: training_arms(items, recipe.evaluate, recipe.seed),
+            engines,
+            inputs.prepared.splits["train"].examples,
+            progress,
+        )
+    evaluation = Evaluation(suite=recipe.name, conditions=panel.conditions(), reports=reports)
+    write_evaluation(evaluation, run)
+    return evaluation
 
 
 def _train_record(result: Run, num_weights: dict[str, int]) -> dict[str, Any]:

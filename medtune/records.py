@@ -1,7 +1,7 @@
 """What the stages hand on to each other: frozen values, written to disk as they are in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, Literal, Protocol, get_args
 
@@ -10,6 +10,8 @@ from medtune.metrics import MetricName
 Role = Literal["system", "user", "assistant"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+SCORES_VERSION = 2
+"""Of the form of ``scores.json`` and ``items.jsonl``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +233,7 @@ class ArmScore:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the items, for ``scores.json``."""
-        return {k: v for k, v in asdict(self).items() if k != "items"}
+        return {k: v for k, v in asdict(replace(self, items=())).items() if k != "items"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,24 +322,26 @@ class ScoreReport:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the items, for ``scores.json``."""
-        return asdict(self) | {"arms": [arm.summary() for arm in self.arms]}
+        return asdict(replace(self, arms=())) | {"arms": [arm.summary() for arm in self.arms]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """``scores.json``: all that one command or run has scored."""
 
-    schema_version: int = 2
+    schema_version: int = SCORES_VERSION
+    """Of the two files."""
     suite: str
     """Name of the suite, or of the recipe whose test rows these are."""
     conditions: Mapping[str, Any]
-    """Under which every answer was given: digests of base, adapter, tokenizer and template, engine,
-    device and packages."""
+    """Under which answers were given: digests of base, adapter ("none": there is none), tokenizer
+    and template, engine, device and packages. The base's are the same with no adapter."""
     reports: tuple[ScoreReport, ...]
 
     def summary(self) -> dict[str, Any]:
         """Everything but the items, for ``scores.json``."""
-        return asdict(self) | {"reports": [report.summary() for report in self.reports]}
+        told = [report.summary() for report in self.reports]
+        return asdict(replace(self, reports=())) | {"reports": told}
 
 
 class Progress(Protocol):

@@ -52,7 +52,9 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def make_tiny_base(folder: Path, *, seed: int = 0, tied: bool = True) -> Path:
+def make_tiny_base(
+    folder: Path, *, seed: int = 0, tied: bool = True, context_tokens: int = 512
+) -> Path:
     """A random two-layer Llama with its tokenizer; layer widths are multiples of 32 for nf4."""
     tokenizer = make_tokenizer()
     torch.manual_seed(seed)
@@ -63,7 +65,7 @@ def make_tiny_base(folder: Path, *, seed: int = 0, tied: bool = True) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=context_tokens,
         tie_word_embeddings=tied,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -12,13 +12,16 @@ LAYERS = [
     {"recipe", "records", "runs", "provenance"},
     {"models", "tasks"},
     {"scoring", "data"},
-    {"training", "evaluation", "card", "seeds"},
-    {"inputs"},
-    {"pipeline"},
+    {"training", "evaluation", "card", "seeds", "report"},
+    {"inputs", "assess", "subject", "metric_modules"},
+    {"pipeline", "evaluating"},
+    {"served"},
     {"cli"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {"recipe", "records", "runs", "seeds", "tasks", "cli"}
+WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {
+    "recipe", "records", "runs", "seeds", "tasks", "report", "cli"
+}  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 
 
@@ -84,6 +87,15 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()} | {
         name for name in done.stdout.splitlines()[-1].split() if name.startswith("scipy.")
     }
+
+
+def test_suites_results_and_reports_are_read_without_torch():
+    for code in (
+        "import medtune.evaluation.suites, medtune.evaluation.published",
+        "import medtune.evaluation.comparing, medtune.evaluation.files, medtune.report",
+        "from medtune.cli import app\ntry: app(['suites', 'list'])\nexcept SystemExit: pass",
+    ):
+        assert not loaded_by(code) & HEAVY, code
 
 
 def test_importing_medtune_and_showing_help_loads_neither_torch_nor_scipy_stats():

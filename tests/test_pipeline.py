@@ -24,6 +24,7 @@ from medtune.errors import (
     RunExistsError,
     TrainingError,
 )
+from medtune.evaluation.files import read_evaluation
 from medtune.models import adapter_digest
 from medtune.recipe.section import Section
 from medtune.records import Silent
@@ -73,7 +74,7 @@ def test_scores_are_kept_item_by_item_and_add_up_to_the_summary(project: Path, t
     run = medtune.train(project, out=tmp_path / "runs")
     items = [json.loads(line) for line in (run.path / "items.jsonl").read_text().splitlines()]
     scores = json.loads((run.path / "scores.json").read_text())
-    arms = {(arm["arm"], arm["few_shot"]): arm for arm in scores["arms"]}
+    arms = {(arm["arm"], arm["few_shot"]): arm for arm in scores["reports"][0]["arms"]}
     assert set(arms) == {("base", 0), ("base", 2), ("adapter", 0)}
     for (arm, shots), summary in arms.items():
         own = [item for item in items if (item["arm"], item["few_shot"]) == (arm, shots)]
@@ -82,8 +83,11 @@ def test_scores_are_kept_item_by_item_and_add_up_to_the_summary(project: Path, t
         low, high = summary["interval"]
         assert 0 <= low < summary["value"] + 1e-12
         assert summary["value"] - 1e-12 < high <= 1
-    assert "8 rows of test.jsonl" in scores["test_set"]
-    assert not scores["is_official"]
+    [report] = scores["reports"]
+    assert "8 rows of test.jsonl" in report["test_set"]
+    assert not report["is_official"]
+    assert scores["conditions"]["adapter"] == run.adapter_digest
+    assert read_evaluation(run.path) == run.evaluation
 
 
 def test_a_limit_marks_the_scores_incomplete(project: Path, tmp_path: Path):
@@ -396,12 +400,12 @@ def test_a_model_that_learned_its_answers_writes_them(notes: Path, tmp_path: Pat
     # "Vitamin C." word for word, up to the stop token.
     full = [item for item in items if item["arm"] == "adapter" and item["value"] == 1.0]
     assert full
-    assert all(re.fullmatch(r"Vitamin [ABCD]\.", item["text"]) for item in full)
+    assert all(re.fullmatch(r"Vitamin [ABCD]\.", item["texts"][0]) for item in full)
     scores = json.loads((run.path / "scores.json").read_text())
-    assert [arm["num_cut"] for arm in scores["arms"]] == [base.num_cut, 0]
+    assert [arm["num_cut"] for arm in scores["reports"][0]["arms"]] == [base.num_cut, 0]
     card = (run.adapter / "README.md").read_text()
     assert f"| adapter | 0 | ROUGE-L {100 * adapter.value:.1f} |" in card
-    assert f"of {base.num_items} texts {base.num_cut} were cut" in card
+    assert f"of {base.num_items} items {base.num_cut} texts were cut" in card
 
 
 def test_what_is_written_about_private_rows_is_kept_in_no_file(notes: Path, tmp_path: Path):
@@ -411,13 +415,12 @@ def test_what_is_written_about_private_rows_is_kept_in_no_file(notes: Path, tmp_
     assert told.scores is not None
     assert run.scores.comparisons == told.scores.comparisons
     items = [json.loads(line) for line in (run.path / "items.jsonl").read_text().splitlines()]
-    assert {item["text"] for item in items} == {None}
+    assert {(item["texts"], item["question"]) for item in items} == {(None, "")}
+    assert not (run.path / ".responses").exists()
 
 
 def test_an_answer_that_the_base_has_no_room_for_is_refused(notes: Path, tmp_path: Path):
-    with pytest.raises(
-        RecipeError, match=r"evaluate\.max_new_tokens is 500, and this base reads 5"
-    ):
+    with pytest.raises(RecipeError, match=r"evaluate\.max_new_tokens, 500, .* this base reads 5"):
         medtune.train(notes, {"evaluate.max_new_tokens": 500}, out=tmp_path / "runs")
     assert not (tmp_path / "runs" / "tiny").exists()
 
@@ -574,8 +577,9 @@ main()
 
 
 def sections(above: type[Section] = Section) -> list[type[Section]]:
-    """All kinds of sections."""
-    return [kind for own in above.__subclasses__() for kind in (own, *sections(own))]
+    """All kinds of sections of a recipe: files of prompts and suites are made of others."""
+    found = [kind for own in above.__subclasses__() for kind in (own, *sections(own))]
+    return [kind for kind in found if kind.__module__.startswith("medtune.recipe")]
 
 
 def whole_data_section(folder: Path) -> dict[str, object]:

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import make_tiny_base
+from fixtures import recipe, write_questions, write_recipe
+
+import medtune
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +25,9 @@ def commands() -> list[list[str]]:
 
 
 def test_the_readme_shows_each_command_group():
-    groups = {"train", "recipes", "validate", "schema", "init", "data"}
+    groups = {
+        "train", "recipes", "validate", "schema", "init", "data", "eval", "suites", "report"
+    }  # fmt: skip
     assert {words[0] for words in commands()} == groups
 
 
@@ -29,6 +35,10 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
     tmp_path: Path, tiny_base: Path, medtune_data: Path
 ):
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    # What the README trains and evaluates has this base's place here, and a run of its own.
+    small = make_tiny_base(tmp_path / "smollm2-135m", context_tokens=8192)
+    values = recipe(small, write_questions(tmp_path / "rows")) | {"name": "quickstart"}
+    medtune.train(write_recipe(tmp_path / "r.yaml", values), out=tmp_path / "runs")
     for words in commands():
         if words[0] in ("train", "data"):
             # What the command would do is checked to the last row; training has its own tests.
@@ -36,6 +46,11 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
             # The tiny base reads 512 tokens, and its vocabulary makes many of them.
             words += ["data.on_overlength=drop", "evaluate.few_shot=0"]
             words += [] if "--dry-run" in words or words[0] == "data" else ["--dry-run"]
+        if words[:2] == ["eval", "smollm2-135m"]:
+            words[1] = str(small)
+        words = ["4" if before == "--limit" else word
+                 for before, word in zip(["", *words], words, strict=False)]  # fmt: skip
+        words = [word.replace("first32", "first4") for word in words]
         done = subprocess.run(
             [sys.executable, "-m", "medtune", *words],
             cwd=tmp_path,
@@ -47,20 +62,17 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
 
 
 def test_python_blocks_name_only_what_medtune_has():
-    import medtune
-
     blocks = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
-    names = set(re.findall(r"medtune\.(\w+)", blocks))
+    names = set(re.findall(r"medtune\.(\w+)", blocks)) - {"recipe"}
     assert names == {
         "train", "load_recipe", "gather", "preprocess", "load_base", "attach", "load_adapter",
+        "evaluate",
     }  # fmt: skip
-    for name in names:
+    for name in names | {"load_metric", "evaluate_served"}:
         assert callable(getattr(medtune, name))
 
 
-@pytest.mark.parametrize("name", ["Inputs", "Run", "Recipe", "MedtuneError"])
+@pytest.mark.parametrize("name", ["Inputs", "Run", "Recipe", "Evaluated", "MedtuneError"])
 def test_exported_types_can_be_imported_from_the_top(name: str):
-    import medtune
-
     assert name in medtune.__all__
     assert isinstance(getattr(medtune, name), type)

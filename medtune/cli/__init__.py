@@ -9,6 +9,9 @@ import typer
 from medtune import __version__
 from medtune.cli import recipes
 from medtune.cli.data import data
+from medtune.cli.evaluate import evaluate
+from medtune.cli.report import report
+from medtune.cli.suites import suites
 from medtune.cli.train import train
 from medtune.errors import MedtuneError
 
@@ -21,10 +24,13 @@ app = typer.Typer(
     "130 interrupted with a checkpoint.",
 )
 app.command()(train)
+app.command(name="eval")(evaluate)
+app.command()(report)
 app.command()(recipes.init)
 app.command()(recipes.validate)
 app.command()(recipes.schema)
 app.add_typer(data, name="data")
+app.add_typer(suites, name="suites")
 app.add_typer(recipes.recipes, name="recipes")
 
 

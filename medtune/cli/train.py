@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
 from medtune.cli.progress import make_progress
+from medtune.cli.scores import print_reports
 from medtune.cli.start import start
 from medtune.errors import BaseError
-from medtune.metrics import METRICS, Metric
-from medtune.records import ArmScore, Comparison, ScoreReport
-from medtune.seeds import SeedRuns, Spread
+from medtune.metrics import METRICS
+from medtune.records import Spread
+from medtune.seeds import SeedRuns
 
 if TYPE_CHECKING:
     from medtune.inputs import Inputs
@@ -99,8 +99,8 @@ def _print_inputs(inputs: "Inputs") -> None:
 
 def _print_run(run: "Run") -> None:
     console = Console(highlight=False)
-    if run.scores is not None:
-        _print_scores(console, run.scores)
+    if run.evaluation is not None:
+        print_reports(console, run.evaluation.reports)
     trained = run.trained
     loss = "" if trained.validation_loss is None else (
         f", validation loss {trained.validation_loss:.4f} nats per token"
@@ -131,38 +131,3 @@ def _print_seeds(found: SeedRuns) -> None:
 
 def _mean(shown: Callable[[float], str], spread: Spread) -> str:
     return f"{shown(spread.mean)} ± {shown(spread.sd)}"
-
-
-def _print_scores(console: Console, scores: ScoreReport) -> None:
-    console.print(f"scored on {scores.test_set}", soft_wrap=True)
-    metric = METRICS[scores.arms[0].metric]
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "examples in prompt", metric.label, "95 % interval", "items"):
-        table.add_column(column)
-    for arm in scores.arms:
-        table.add_row(arm.arm, str(arm.few_shot), *_figures(arm), str(arm.num_items))
-    console.print(table)
-    for comparison in scores.comparisons:
-        console.print(difference_sentence(comparison, metric), soft_wrap=True)
-    for arm in scores.arms:
-        if remark := arm.remark():
-            console.print(remark, soft_wrap=True)
-
-
-def _figures(arm: ArmScore) -> tuple[str, str]:
-    value, low, high = map(METRICS[arm.metric].number, (arm.value, *arm.interval))
-    return value, f"{low} to {high}"
-
-
-def difference_sentence(comparison: Comparison, metric: Metric) -> str:
-    """One comparison with its verdict."""
-    low, high = (metric.number(bound, sign="+") for bound in comparison.interval)
-    # Shown only where the whole interval is on one side of no difference.
-    better = all(metric.is_better(bound) for bound in comparison.interval)
-    worse = all(metric.is_better(-bound) for bound in comparison.interval)
-    verdict = "improved" if better else "worse" if worse else "no difference shown"
-    return (
-        f"adapter against {comparison.against}: "
-        f"{metric.figure(comparison.difference, sign='+')} (95 % {low} to {high}): {verdict}; "
-        f"{comparison.gained} items gained, {comparison.lost} lost"
-    )

@@ -85,6 +85,16 @@ class Encoder:
         """
         return tuple(self._continued(list(prompt_ids), text, "a continuation"))
 
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """What a text that stands alone is behind: the tokenizer's BOS, or else its EOS."""
+        tokens = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+        return tuple(token for token in tokens if token is not None)[:1]
+
+    def text(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text that stands alone, without anything before or behind it."""
+        return tuple(self._ids(text))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer, without control tokens, as a chat would show it."""
         return str(

@@ -1,5 +1,5 @@
-"""Scores that say on which items, by which protocol and how surely."""
+"""Scores that say on which items, by which protocol and how surely.
 
-from medtune.evaluation.scores import compare, require_prompts_fit, score, summarise
-
-__all__ = ["compare", "require_prompts_fit", "score", "summarise"]
+Suites, published figures, comparisons and files are read without torch: import each module by
+its name.
+"""

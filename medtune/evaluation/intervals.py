@@ -3,7 +3,9 @@
     share of right answers      wilson; clustered_t where groups repeat
     change of right answers     tango; clustered_t where groups repeat
     mean loss, or its change    student_t; clustered_t where groups repeat
-    mean of fractions (ROUGE),  the same, kept within what can be
+    weighted mean (bits per     ratio_t: Student's t of the linearised ratio
+    byte), or its change
+    mean of fractions (ROUGE),  student_t or clustered_t, kept within what can be
     or its change
 
 A t interval has no width where all items agree, although that shows no more than that nothing else
@@ -12,29 +14,27 @@ tango_of_groups. For fractions that is careful: none spread more than zeros and 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from medtune.stats import Interval, mean_interval, tango_interval, wilson
-
-
-class NamedInterval(NamedTuple):
-    """A 95 % interval and the method it was found by."""
-
-    low: float
-    high: float
-    method: str
+from medtune.stats import (
+    Interval,
+    NamedInterval,
+    mean_interval,
+    ratio_interval,
+    tango_interval,
+    wilson,
+)
 
 
 def share_interval(right: Sequence[float], groups: Sequence[str]) -> NamedInterval:
-    """Interval for the mean of zeros and ones, in [0, 1]."""
-    if len(set(groups)) == len(right):
+    """Interval for the mean of zeros and ones, in [0, 1]; of shares, where orders were rotated."""
+    if len(set(groups)) == len(right) and set(right) <= {0.0, 1.0}:
         return _named(wilson(int(sum(right)), len(right)), "wilson")
     return fraction_interval(right, groups)
 
 
 def change_interval(changes: Sequence[float], groups: Sequence[str]) -> NamedInterval:
-    """Interval for the mean of -1 (lost), 0 and 1 (gained), in [-1, 1]."""
-    if len(set(groups)) == len(changes):
+    """Interval for the mean of -1 (lost), 0 and 1 (gained), or of shares, in [-1, 1]."""
+    if len(set(groups)) == len(changes) and set(changes) <= {-1.0, 0.0, 1.0}:
         gained, lost = changes.count(1.0), changes.count(-1.0)
         return _named(tango_interval(gained, lost, len(changes)), "tango")
     return fraction_change_interval(changes, groups)
@@ -59,10 +59,23 @@ def fraction_change_interval(changes: Sequence[float], groups: Sequence[str]) ->
     return NamedInterval(max(-1.0, low), min(1.0, high), method)
 
 
+def brier_interval(scores: Sequence[float], groups: Sequence[str]) -> NamedInterval:
+    """Interval for the mean of Brier scores, which are from 0 to 2."""
+    low, high, method = fraction_interval([score / 2 for score in scores], groups)
+    return NamedInterval(2 * low, 2 * high, method)
+
+
 def loss_interval(losses: Sequence[float], groups: Sequence[str]) -> NamedInterval:
     """Interval for a mean of real numbers."""
     independent = len(set(groups)) == len(losses)
     return _named(mean_interval(losses, groups), "student_t" if independent else "clustered_t")
+
+
+def weighted_interval(
+    values: Sequence[float], groups: Sequence[str], weights: Sequence[float]
+) -> NamedInterval:
+    """Interval for the weighted mean of real numbers."""
+    return _named(ratio_interval(values, weights, groups), "ratio_t")
 
 
 def _named(interval: Interval, method: str) -> NamedInterval:

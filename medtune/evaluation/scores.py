@@ -1,199 +1,215 @@
-"""Base and adapter on the same held-out items, with intervals, item by item."""
+"""Base and adapter on the same items, with intervals, item by item."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from peft import PeftModel
-
-from medtune.data import Prepared
+from medtune.data import Encoder
 from medtune.errors import RecipeError
-from medtune.evaluation.answers import (
-    choose_metric,
-    make_questions,
-    require_words,
-    weigh,
-    write,
-)
-from medtune.evaluation.intervals import (
-    NamedInterval,
-    change_interval,
-    fraction_change_interval,
-    fraction_interval,
-    loss_interval,
-    share_interval,
-)
-from medtune.evaluation.prompts import make_prompts, scored_examples
-from medtune.metrics import METRICS, MetricName
+from medtune.evaluation.answers import Answer, Asked, answer, longest, metric_of
+from medtune.evaluation.items import ItemSet, shows_examples
+from medtune.evaluation.prompt_file import PromptFile
+from medtune.evaluation.prompts import Prompter, headers
+from medtune.evaluation.summaries import compare, spreads, summarise
 from medtune.recipe import Evaluate
-from medtune.records import ArmScore, Comparison, ItemScore, Progress, ScoreReport
-from medtune.stats import mcnemar_exact
+from medtune.records import ArmScore, Comparison, Progress, ScoreReport
+from medtune.scoring import Engine
 
-_Interval = Callable[[Sequence[float], Sequence[str]], NamedInterval]
-INTERVALS: Mapping[MetricName, tuple[_Interval, _Interval]] = {
-    "accuracy": (share_interval, change_interval),
-    "answer_nll_per_token": (loss_interval, loss_interval),
-    "rouge_l": (fraction_interval, fraction_change_interval),
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is scored: base or adapter, behind how many examples."""
+
+    name: str
+    few_shot: int = 0
+    shot_seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examiner:
+    """How all sets of one run or command are scored."""
+
+    encoder: Encoder
+    prompts: PromptFile
+    section: Evaluate
+    seed: int
+    dtype: str
+
+    def asked(self, items: ItemSet, arm: Arm) -> Asked:
+        """A set as one arm is asked it.
+
+        Raises:
+            RecipeError: There are too few examples to show, or no words for such a question.
+        """
+        is_truth = items.kind == "truth"
+        protocol = "option_likelihood" if is_truth else self.section.protocol
+        prompter = Prompter(self.encoder, self.prompts, protocol)
+        return Asked(
+            items=items,
+            prompter=prompter,
+            section=self.section,
+            headers=headers(prompter, items.shots, arm.few_shot, arm.shot_seed),
+            seed=self.seed,
+        )
+
+    def report(
+        self,
+        items: ItemSet,
+        arms: Sequence[Arm],
+        engines: Mapping[str, Engine],
+        progress: Progress,
+    ) -> ScoreReport:
+        """Score a set of items.
+
+        Args:
+            items: What is asked.
+            arms: In the order in which they are told; the adapter's behind the base's.
+            engines: Name of an arm -> who answers.
+            progress: Where to report.
+        """
+        scored = []
+        for arm in arms:
+            asked = self.asked(items, arm)
+            step = f"{items.name}: {arm.name} {arm.few_shot}-shot"
+            answers = answer(asked, engines[arm.name], step=step, progress=progress)
+            scored.append(self._scored(arm, asked, answers))
+        first = self.asked(items, arms[0])
+        return ScoreReport(
+            name=items.name,
+            task=items.task,
+            test_set=items.described,
+            is_official=items.is_official,
+            is_complete=items.is_complete,
+            protocol=protocol_text(first),
+            settings=settings(first),
+            dtype=self.dtype,
+            arms=tuple(scored),
+            comparisons=tuple(_comparisons(scored)),
+            spreads=spreads(scored),
+            notes=items.notes,
+        )
+
+    def require_fit(self, items: ItemSet, arm: Arm, context_tokens: int | None) -> None:
+        """Refuse what could not be asked, before anything is.
+
+        Raises:
+            RecipeError: There are too few examples, or the longest prompt with its answer is over
+                the base's context.
+            DataError: A reference has no word that ROUGE-L counts.
+        """
+        if not items.examples:
+            return  # nothing is scored
+        asked = self.asked(items, arm)
+        needed = longest(asked)
+        if context_tokens is None or needed <= context_tokens:
+            return
+        shots = f"{items.name}: the longest prompt with {arm.few_shot} examples and its answer"
+        raise RecipeError(
+            f"evaluate: {shots} has {needed} tokens (evaluate.max_new_tokens, "
+            f"{self.section.max_new_tokens}, counts where texts are written), and this base reads "
+            f"{context_tokens}; lower evaluate.few_shot, evaluate.max_new_tokens or data.max_tokens"
+        )
+
+    def _scored(self, arm: Arm, asked: Asked, answers: Sequence[Answer]) -> ArmScore:
+        found = summarise(
+            arm.name,
+            arm.few_shot,
+            metric_of(asked),
+            [one.item for one in answers],
+            shot_seed=arm.shot_seed if arm.few_shot else None,
+            figures=[one.figures for one in answers],
+        )
+        return _without_texts(found) if asked.items.is_private else found
+
+
+def training_arms(items: ItemSet, section: Evaluate, seed: int) -> list[Arm]:
+    """Of a run: the base, the base with examples if there are to be some, the adapter."""
+    shown = [Arm("base", *drawn) for drawn in _draws(items, section, seed) if drawn[0]]
+    return [Arm("base"), *shown, Arm("adapter")]
+
+
+def evaluation_arms(
+    names: Sequence[str], items: ItemSet, section: Evaluate, seed: int
+) -> list[Arm]:
+    """Of ``medtune eval``: each arm behind each draw of examples."""
+    return [Arm(name, *drawn) for name in names for drawn in _draws(items, section, seed)]
+
+
+def _draws(items: ItemSet, section: Evaluate, seed: int) -> list[tuple[int, int | None]]:
+    if not section.few_shot or not shows_examples(items.kind):
+        return [(0, None)]
+    return [(section.few_shot, drawn) for drawn in section.shot_seeds or [seed]]
+
+
+def _comparisons(scored: Sequence[ArmScore]) -> list[Comparison]:
+    """Each arm of the adapter against those arms of the base that it can be compared with."""
+    bases = [arm for arm in scored if arm.arm == "base"]
+    adapters = [arm for arm in scored if arm.arm == "adapter"]
+    found = []
+    for adapter in adapters:
+        same = [
+            b for b in bases if (b.few_shot, b.shot_seed) == (adapter.few_shot, adapter.shot_seed)
+        ]
+        # One adapter arm is compared with every arm of its base; several with their own alone.
+        found += [compare(adapter, base) for base in (bases if len(adapters) == 1 else same)]
+    return found
+
+
+PROTOCOLS: Mapping[str, str] = {
+    "top_token": "top_token: arg-max log-probability over the options' first tokens, which for "
+    "letters are the letters, at the place of the answer",
+    "option_likelihood": "option_likelihood: arg-max log-likelihood over the options' texts behind "
+    "a question that does not list them, {normalise}",
+    "cot": "cot: the model writes its reasoning, greedily, and the answer is read from it; where "
+    "none can be read it counts as wrong",
+    "sc_cot": "sc_cot: {samples} texts at temperature {temperature:g}, the answer with most votes; "
+    "where none can be read it counts as wrong",
+    "truth": "mc2: the probability of the published right answers among all published answers",
+    "note": "rouge_l: F-measure of the longest common subsequence of words (rouge-score, "
+    "stemmed) of a greedily written answer and the reference, times 100",
+    "answer": "answer_nll_per_token: negative log-likelihood of the reference answer per token",
+    "text": "bits_per_byte: negative log-likelihood of plain text in bits per UTF-8 byte, pieces "
+    "of whole paragraphs, each on its own behind the tokenizer's first token",
 }
-"""Of a mean, and of the mean change."""
+NORMALISED = {
+    "sum": "summed over their tokens",
+    "token": "divided by their tokens",
+    "byte": "divided by their bytes",
+}
 
 
-def score(
-    model: PeftModel,
-    prepared: Prepared,
-    section: Evaluate,
-    *,
-    seed: int,
-    pad_id: int,
-    dtype: str,
-    with_texts: bool,
-    progress: Progress,
-) -> ScoreReport:
-    """Score the base (the model with its adapter disabled) and the adapter on the test rows.
-
-    ``with_texts``: whether items keep what was written, which of patients' rows tells too much.
-    """
-    part = prepared.splits["test"]
-    examples = scored_examples(prepared, section)
-    metric = choose_metric(prepared.task, examples, section)
-    arms = [("base", 0), ("base", section.few_shot), ("adapter", 0)]
-    if not section.few_shot:
-        del arms[1]
-    scored = []
-    for arm, shots in arms:
-        prompts = make_prompts(prepared, section, shots, seed)
-        questions = make_questions(examples, prompts, prepared.encoder)
-        step = f"scoring {arm} {shots}-shot"
-        with _arm(model, arm):
-            if metric == "rouge_l":
-                items = write(
-                    model, examples, questions, prepared.encoder, section,
-                    pad_id=pad_id, step=step, progress=progress,
-                )  # fmt: skip
-            else:
-                items = weigh(
-                    model, examples, questions, batch_size=section.batch_size,
-                    pad_id=pad_id, step=step, progress=progress,
-                )  # fmt: skip
-        found = summarise(arm, shots, metric, items)
-        scored.append(found if with_texts else _without_texts(found))
-    test_file = prepared.files.get("test")
-    is_complete = len(examples) == len(part.examples) and not part.dropped
-    is_official = bool(
-        test_file and test_file.is_official(prepared.splits["test"].num_read) and is_complete
+def protocol_text(asked: Asked) -> str:
+    """How a set is scored, in words that can be quoted beside a score."""
+    section = asked.section
+    key = section.protocol if asked.items.kind == "choice" else asked.items.kind
+    told = PROTOCOLS[key].format(
+        normalise=NORMALISED[section.normalise],
+        samples=section.samples,
+        temperature=section.temperature,
     )
-    return ScoreReport(
-        task=prepared.task,
-        test_set=_describe(prepared, len(examples)),
-        is_official=is_official,
-        is_complete=is_complete,
-        protocol=METRICS[metric].protocol,
-        dtype=dtype,
-        arms=tuple(scored),
-        comparisons=tuple(compare(scored[-1], base) for base in scored[:-1]),
-    )
+    if asked.items.kind == "choice" and section.rotate_options:
+        told += "; asked in every cyclic order of the options, of which each counts the same"
+    return told
 
 
-def require_prompts_fit(
-    prepared: Prepared, section: Evaluate, *, seed: int, context_tokens: int | None
-) -> None:
-    """Refuse, before anything is trained, what could not be scored afterwards.
-
-    Raises:
-        RecipeError: There are fewer training examples than are to stand in the prompt, or the
-            longest prompt with them and its answer is over the base's context.
-        DataError: A reference has no word that ROUGE-L counts.
-    """
-    examples = scored_examples(prepared, section)
-    if not examples:
-        return  # nothing is scored
-    prompts = make_prompts(prepared, section, section.few_shot, seed)
-    shots = f"evaluate: the longest prompt with {section.few_shot} examples"
-    if choose_metric(prepared.task, examples, section) == "rouge_l":
-        require_words(examples)
-        longest = max(map(len, prompts))
-        needed = longest + section.max_new_tokens
-        told = f"{shots} has {longest} tokens, evaluate.max_new_tokens is {section.max_new_tokens}"
-        remedy = "lower evaluate.max_new_tokens, evaluate.few_shot or data.max_tokens"
-    else:
-        questions = make_questions(examples, prompts, prepared.encoder)
-        lengths = [len(q.prompt) + max(map(len, q.continuations)) for q in questions]
-        needed = max(lengths, default=0)
-        told = f"{shots} has {needed} tokens"
-        remedy = "lower evaluate.few_shot or data.max_tokens"
-    if context_tokens is not None and needed > context_tokens:
-        raise RecipeError(f"{told}, and this base reads {context_tokens}; {remedy}")
-
-
-def summarise(arm: str, few_shot: int, metric: MetricName, items: Sequence[ItemScore]) -> ArmScore:
-    """One arm's metric with its 95 % interval."""
-    groups = [item.group for item in items]
-    values = [item.value for item in items]
-    interval = INTERVALS[metric][0](values, groups)
-    texts = [item.text for item in items if item.text is not None]
-    return ArmScore(
-        arm=arm,
-        few_shot=few_shot,
-        metric=metric,
-        value=sum(values) / len(values),
-        interval=(interval.low, interval.high),
-        interval_method=interval.method,
-        num_items=len(items),
-        num_groups=len(set(groups)),
-        num_cut=sum(item.is_complete is False for item in items) if texts else None,
-        num_empty=sum(not text.strip() for text in texts) if texts else None,
-        items=tuple(items),
-    )
-
-
-def compare(adapter: ArmScore, base: ArmScore) -> Comparison:
-    """The adapter against one arm of its base, on the same items."""
-    pairs = list(zip(adapter.items, base.items, strict=True))
-    assert all(a.id == b.id for a, b in pairs), "arms are scored on the same items in one order"
-    groups = [a.group for a, _ in pairs]
-    changes = [a.value - b.value for a, b in pairs]
-    is_better = METRICS[adapter.metric].is_better
-    gained, lost = sum(map(is_better, changes)), sum(is_better(-change) for change in changes)
-    interval = INTERVALS[adapter.metric][1](changes, groups)
-    is_paired_test = adapter.metric == "accuracy" and len(set(groups)) == len(pairs)
-    return Comparison(
-        against=f"{base.arm}, {base.few_shot} examples in the prompt",
-        difference=sum(changes) / len(changes),
-        interval=(interval.low, interval.high),
-        interval_method=interval.method,
-        p_value=mcnemar_exact(gained, lost) if is_paired_test else None,
-        gained=gained,
-        lost=lost,
-    )
-
-
-def _arm(model: PeftModel, arm: str) -> AbstractContextManager[object]:
-    context: AbstractContextManager[object] = (
-        model.disable_adapter() if arm == "base" else nullcontext()
-    )
-    return context
+def settings(asked: Asked) -> dict[str, Any]:
+    """The same for programs: everything that can change a score and is no digest of a model."""
+    section, items = asked.section, asked.items
+    found: dict[str, Any] = {"kind": items.kind, "seed": asked.seed, "limit": section.limit}
+    if items.kind == "choice":
+        found |= section.model_dump(include={"protocol", "normalise", "rotate_options"})
+    if items.kind in ("choice", "truth"):
+        found |= {"prompt": asked.prompter.prompts.name,
+                  "prompt_digest": asked.prompter.prompts.digest}  # fmt: skip
+    if items.kind == "note" or section.protocol in ("cot", "sc_cot"):
+        found["max_new_tokens"] = section.max_new_tokens
+    if items.kind == "choice" and section.protocol == "sc_cot":
+        found |= section.model_dump(include={"samples", "temperature"})
+    return found
 
 
 def _without_texts(arm: ArmScore) -> ArmScore:
     return replace(
-        arm, items=tuple(replace(item, text=None, prompt_digest="") for item in arm.items)
-    )
-
-
-def _describe(prepared: Prepared, num_items: int) -> str:
-    """What the score was made on, in words that cannot be mistaken for the published test set."""
-    file = prepared.files.get("test")
-    if file is None:
-        train = prepared.files["train"]
-        return f"{num_items} rows held out of {train.file} by group: no published test set"
-    if file.official_rows is None:
-        return f"{num_items} rows of {file.file}"
-    if (
-        file.is_official(prepared.splits["test"].num_read)
-        and num_items == prepared.splits["test"].num_read
-    ):
-        return f"all {num_items} rows of {file.file}, the size of the published test set"
-    return (
-        f"{num_items} rows of {file.file}: NOT the published test set, which has "
-        f"{file.official_rows} rows"
+        arm,
+        items=tuple(replace(item, texts=None, question="", prompt_digest="") for item in arm.items),
     )

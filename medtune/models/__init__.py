@@ -12,7 +12,7 @@ from medtune.models.adapter import (
     state_digest,
 )
 from medtune.models.catalogue import CATALOGUE
-from medtune.models.loading import FrozenBase, load_model, load_tokenizer
+from medtune.models.loading import FrozenBase, load_model, load_tokenizer, read_tokenizer
 from medtune.models.locate import LocatedBase, locate_base
 from medtune.models.packed import Documents, packed_documents
 
@@ -31,6 +31,7 @@ __all__ = [
     "locate_base",
     "packed_documents",
     "read_manifest",
+    "read_tokenizer",
     "require_effect",
     "set_adapter_state",
     "state_digest",

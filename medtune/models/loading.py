@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,11 +42,20 @@ def load_tokenizer(located: LocatedBase) -> Tokenizer:
     Raises:
         BaseError: The folder has no tokenizer that transformers can read.
     """
+    return read_tokenizer(located.folder, located.reference)
+
+
+def read_tokenizer(folder: Path, called: str) -> Tokenizer:
+    """The tokenizer whose files lie in a folder.
+
+    Raises:
+        BaseError: transformers cannot read them; the message names it as ``called``.
+    """
     quiet_libraries()
     try:
-        return AutoTokenizer.from_pretrained(located.folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise BaseError(f"{located.reference}: the tokenizer could not be read: {error}") from error
+        raise BaseError(f"{called}: the tokenizer could not be read: {error}") from error
 
 
 def load_model(located: LocatedBase, base: Base, tokenizer: Tokenizer) -> FrozenBase:

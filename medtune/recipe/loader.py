@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from glob import has_magic
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,6 +18,7 @@ from medtune.recipe.sections import Recipe
 
 LOCK_KEY = "lock_version"
 Overrides = Mapping[str, object] | Sequence[str]
+S = TypeVar("S", bound=Section)
 
 
 def load(path: Path | str, overrides: Overrides = ()) -> Recipe:
@@ -59,19 +60,19 @@ def apply(merged: Document, overrides: Overrides) -> None:
             document.override(merged, assignment)
 
 
-def check(merged: Document) -> Recipe:
-    """Turn a merged document into a recipe.
+def check(merged: Document, kind: type[S] = Recipe, called: str = "recipe") -> S:  # type: ignore[assignment]
+    """Turn a merged document into a recipe, or into another section.
 
     Raises:
-        RecipeError: It does not describe a run; the message lists every fault.
+        RecipeError: It does not describe one; the message lists every fault.
     """
-    _resolve_paths(merged, Recipe, (), merged.values)
+    _resolve_paths(merged, kind, (), merged.values)
     try:
-        return Recipe.model_validate(merged.values)
+        return kind.model_validate(merged.values)
     except ValidationError as error:
-        faults = sorted({_fault(merged, found) for found in error.errors()}, key=_by_line)
+        faults = sorted({_fault(merged, kind, found) for found in error.errors()}, key=_by_line)
         count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
-        raise RecipeError(f"{count} in the recipe\n" + "\n".join(faults)) from None
+        raise RecipeError(f"{count} in the {called}\n" + "\n".join(faults)) from None
 
 
 def require_paths(recipe: Recipe) -> None:
@@ -113,33 +114,49 @@ def _resolve_paths(
             for part in parts:
                 if isinstance(part, dict):
                     _resolve_paths(merged, inner, (*above, name), part)
-        elif isinstance(value, str) and is_path_field(info):
-            folder = merged.origin((*above, name)).folder
-            if is_path(name, value):
-                try:
-                    values[name] = str((folder / Path(value).expanduser()).resolve())
-                except (RuntimeError, ValueError) as error:  # ~nobody, or a NUL in it
-                    where = f"{merged.origin((*above, name)).text} {'.'.join((*above, name))}"
-                    raise RecipeError(f"{where}: not a path: {error}, found {value!r}") from error
+        elif is_path_field(info):
+            place = (*above, name)
+            if isinstance(value, str):
+                values[name] = _resolved(merged, place, value)
+            elif isinstance(value, list):
+                values[name] = [
+                    _resolved(merged, place, one) if isinstance(one, str) else one for one in value
+                ]
+
+
+def _resolved(merged: Document, place: tuple[str, ...], value: str) -> str:
+    """A path field's value, made absolute where it is a path."""
+    origin = merged.origin(place)
+    if not is_path(place[-1], value):
+        return value
+    try:
+        return str((origin.folder / Path(value).expanduser()).resolve())
+    except (RuntimeError, ValueError) as error:  # ~nobody, or a NUL in it
+        where = f"{origin.text} {'.'.join(place)}"
+        raise RecipeError(f"{where}: not a path: {error}, found {value!r}") from error
 
 
 def is_path(name: str, value: str) -> bool:
-    """Whether a path field holds a path, and not the id or alias of a base, or a URL of rows.
+    """Whether a path field holds a path, and not the name of a base or suite, or a URL of rows.
 
     Its form decides, never what happens to lie there.
     """
-    if name != "model":
+    if name not in ("model", "suites"):
         return not is_remote(value)
     return value.startswith((".", "/", "~")) or value.endswith(".gguf")
 
 
-def _fault(merged: Document, found: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _fault(
+    merged: Document,
+    kind: type[Section],
+    found: Any,  # noqa: ANN401 - pydantic's ErrorDetails
+) -> str:
     keys = [str(key) for key in found["loc"] if str(key) in _written(merged, found["loc"])]
     origin = merged.origin(found["loc"])
     if found["type"] == "extra_forbidden":
         # All of the path: a key inside an override such as train={...} has no place of its own.
         path = ".".join(map(str, found["loc"]))
-        return f"{origin.text} {path}: unknown key{_suggestion(found['loc'])}"
+        return f"{origin.text} {path}: unknown key{_suggestion(kind, found['loc'])}"
     if found["type"] == "missing":
         path = ".".join(map(str, found["loc"]))
         return f"{origin.text} {path}: missing; it has no default"
@@ -161,8 +178,8 @@ def _written(merged: Document, loc: Sequence[object]) -> set[str]:
     return known | {str(part) for part in loc if isinstance(part, int)}
 
 
-def _suggestion(loc: Sequence[object]) -> str:
-    section: type[BaseModel] = Recipe
+def _suggestion(kind: type[Section], loc: Sequence[object]) -> str:
+    section: type[BaseModel] = kind
     for key in loc[:-1]:
         if isinstance(key, int):  # a place in a list of sections
             continue

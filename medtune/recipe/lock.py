@@ -136,6 +136,8 @@ def _portable(section: Section, dumped: dict[str, Any], folder: Path) -> dict[st
             for number, part in enumerate(value):
                 if isinstance(part, Section):
                     _portable(part, dumped[name][number], folder)
+                elif loader.is_path_field(info) and loader.is_path(name, part):
+                    dumped[name][number] = _relative(Path(part).resolve(), folder.resolve())
         elif loader.is_path_field(info) and isinstance(value, str) and loader.is_path(name, value):
             # A recipe made in Python may hold a path relative to the working folder.
             dumped[name] = _relative(Path(value).expanduser().resolve(), folder.resolve())

@@ -137,22 +137,68 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """How base and adapter are scored on the test rows."""
+    """How base and adapter are scored, on the test rows and on suites."""
 
+    suites: list[str] = Field(default=[], json_schema_extra=PATH)
+    """Suites that base and adapter are scored on after the recipe's own test rows: names
+    (`medtune suites list`), or files of your own, whose paths begin with ./ or ../ or /."""
+    protocol: Literal["top_token", "option_likelihood", "cot", "sc_cot"] = "top_token"
+    """How an option is chosen. top_token: the likeliest first token among the options, at the
+    answer's place. option_likelihood: the likeliest option text, which the question does not show.
+    cot: the model writes its reasoning, greedily, and the answer is read from it. sc_cot: so often
+    as `samples` says, at a temperature, and most votes count (arXiv:2203.11171)."""
+    normalise: Literal["sum", "token", "byte"] = "sum"
+    """What an option's log-likelihood is divided by for option_likelihood: by nothing, by its
+    tokens, or by its bytes."""
     few_shot: Annotated[int, Field(ge=0)] = 0
-    """Training examples put before each question for one more arm of the base, so that a gain
-    that is only format shows. 0: no such arm."""
+    """Training examples put before each question. In a recipe they make one more arm of the base,
+    so that a gain that is only format shows; `medtune eval` puts them before all questions of all
+    arms."""
+    shot_seeds: list[Seed] = Field(default=[])
+    """Draws of these examples, an arm for each, with mean and standard deviation over them; empty:
+    one draw, by the recipe's seed."""
+    rotate_options: bool = False
+    """Ask each question in every cyclic order of its lettered options: an item counts with the
+    share of orders in which it is answered right."""
+    samples: Annotated[int, Field(ge=2)] = 5
+    """Texts written for each item by sc_cot."""
+    temperature: float = Field(default=0.8, gt=0)
+    """Of sc_cot; every other text is written greedily."""
+    prompt: str | None = Field(default=None, json_schema_extra=PATH)
+    """Your own file of prompts; null: medtune's (`medtune suites prompt` shows it)."""
     metric: Literal["auto", "answer_nll", "rouge_l"] = "auto"
     """For answers in free text. answer_nll: negative log-likelihood of the reference, per token.
     rouge_l: the model writes an answer (greedily), which is compared with the reference. auto:
-    rouge_l for note writing (mts_dialog, aci_bench), else answer_nll. Rows with options are always
-    scored by accuracy."""
+    rouge_l for note writing (mts_dialog, aci_bench), else answer_nll."""
     max_new_tokens: Positive = 512
-    """Longest answer that is written for rouge_l; longer ones are cut and counted."""
+    """Longest text that is written; longer ones are cut and counted."""
     limit: Positive | None = None
-    """Score the first rows only; the result is then marked incomplete."""
+    """Score the first rows of each set only; the result is then marked incomplete."""
     batch_size: Positive = 16
-    """Prompts in one forward pass. In bfloat16 texts for rouge_l depend on it, by rounding."""
+    """Sequences in one forward pass. In bfloat16 texts depend on it, by rounding."""
+
+    @model_validator(mode="after")
+    def _no_setting_is_ignored(self) -> Self:
+        written = self.protocol in ("cot", "sc_cot")
+        misplaced = {
+            "normalise": self.normalise != "sum" and self.protocol != "option_likelihood",
+            "rotate_options": self.rotate_options and self.protocol != "top_token",
+            "shot_seeds": bool(self.shot_seeds) and not self.few_shot,
+            "few_shot": bool(self.few_shot) and written,
+        }
+        why = {
+            "normalise": "is for protocol: option_likelihood",
+            "rotate_options": "is for protocol: top_token",
+            "shot_seeds": "has no meaning without few_shot",
+            "few_shot": f"has no meaning for {self.protocol}: training rows have no reasoning to "
+            "show; put worked examples into a prompt file",
+        }
+        for name, is_misplaced in misplaced.items():
+            if is_misplaced:
+                raise ValueError(f"{name} {why[name]}; remove it")
+        if len(set(self.shot_seeds)) < len(self.shot_seeds):
+            raise ValueError("shot_seeds has a number twice: the same examples would be drawn")
+        return self
 
 
 class Recipe(Section):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from fixtures import chat, recipe, write_jsonl, write_questions, write_recipe
 
-from medtune.cli.train import difference_sentence
+from medtune.cli.scores import difference_sentence
 from medtune.metrics import METRICS
 from medtune.records import Comparison
 

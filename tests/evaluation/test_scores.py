@@ -16,14 +16,17 @@ from peft import PeftModel
 from medtune.data import Prepared, make_template, prepare
 from medtune.digests import sha256_value
 from medtune.errors import DataError, RecipeError
-from medtune.evaluation import compare, require_prompts_fit, score, summarise
-from medtune.evaluation.answers import choose_metric, make_questions, write
-from medtune.evaluation.prompts import few_shot_messages, make_prompts, scored_examples
+from medtune.evaluation.answers import metric_of
+from medtune.evaluation.items import own_items
+from medtune.evaluation.prompt_file import load_prompts
+from medtune.evaluation.prompts import Prompter
 from medtune.evaluation.rouge import rouge_l
+from medtune.evaluation.scores import Arm, Examiner, training_arms
+from medtune.evaluation.summaries import compare, summarise
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
 from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent
-from medtune.scoring import Question, log_likelihoods
+from medtune.scoring import Engine, Forgotten, LocalEngine, Question, weigh
 from medtune.stats import mcnemar_exact, tango_interval, wilson
 
 PAD = 0
@@ -133,8 +136,9 @@ def note(number: int, value: float, text: str = "a note", *, is_complete: bool =
         free_text(number, -1.0, 1),
         log_likelihoods=(),
         value=value,
-        text=text,
-        is_complete=is_complete,
+        texts=(text,),
+        num_cut=int(not is_complete),
+        num_empty=int(not text.strip()),
     )
 
 
@@ -152,8 +156,8 @@ def test_higher_rouge_is_a_gain_and_cut_and_empty_texts_are_counted() -> None:
     assert (found.gained, found.lost, found.p_value) == (2, 1, None)
     assert found.interval_method == "student_t"
     assert before.remark() == (
-        "base, 0 examples in the prompt: of 4 texts 1 were cut at evaluate.max_new_tokens, "
-        "1 were empty"
+        "base, 0 examples in the prompt: of 4 items 1 texts were cut at evaluate.max_new_tokens, "
+        "1 texts were empty"
     )
     assert summarise("base", 0, "rouge_l", adapter[:2]).remark() is None
 
@@ -168,23 +172,31 @@ def test_scores_that_nothing_was_written_for_count_no_texts() -> None:
 TRAIN = [make_example(f"q{n}", f"a{n}", id=f"row-{n}", system="rules") for n in range(10)]
 
 
-def test_examples_in_the_prompt_are_drawn_by_seed_without_replacement_or_system() -> None:
-    messages = few_shot_messages(TRAIN, 4, 7)
-    assert few_shot_messages(TRAIN, 4, 7) == messages
-    assert few_shot_messages(TRAIN, 4, 8) != messages
+@pytest.fixture(scope="module")
+def prompter(base: FrozenBase) -> Prompter:
+    encoder = prepared(base, []).encoder
+    return Prompter(encoder, load_prompts(None), "top_token")
+
+
+def test_examples_in_the_prompt_are_drawn_by_seed_without_replacement_or_system(
+    prompter: Prompter,
+) -> None:
+    messages = prompter.header(TRAIN, 4, 7)
+    assert prompter.header(TRAIN, 4, 7) == messages
+    assert prompter.header(TRAIN, 4, 8) != messages
     assert [message.role for message in messages] == ["user", "assistant"] * 4
     questions = [message.content for message in messages[::2]]
     assert len(set(questions)) == 4
     assert [message.content for message in messages[1::2]] == [
         question.replace("q", "a") for question in questions
     ]
-    assert few_shot_messages(TRAIN, 0, 7) == ()
+    assert prompter.header(TRAIN, 0, 7) == ()
 
 
-def test_more_examples_than_training_rows_are_refused() -> None:
-    assert len(few_shot_messages(TRAIN, 10, 7)) == 20
+def test_more_examples_than_training_rows_are_refused(prompter: Prompter) -> None:
+    assert len(prompter.header(TRAIN, 10, 7)) == 20
     with pytest.raises(RecipeError, match=r"few_shot is 11; there are 10 training rows"):
-        few_shot_messages(TRAIN, 11, 7)
+        prompter.header(TRAIN, 11, 7)
 
 
 # Whole scores, on a model
@@ -251,19 +263,44 @@ def run(model: PeftModel, ready: Prepared, **section: object) -> tuple[ArmScore,
     return report(model, ready, **section).arms
 
 
-def report(
-    model: PeftModel, ready: Prepared, *, with_texts: bool = True, **section: object
-) -> ScoreReport:
-    return score(
-        model,
-        ready,
-        Evaluate(**section),
+def examiner(ready: Prepared, section: Evaluate) -> Examiner:
+    return Examiner(
+        encoder=ready.encoder,
+        prompts=load_prompts(None),
+        section=section,
         seed=7,
-        pad_id=PAD,
         dtype="float32",
-        with_texts=with_texts,
-        progress=Silent(),
     )
+
+
+def engines(model: PeftModel, ready: Prepared, section: Evaluate) -> dict[str, Engine]:
+    return {
+        name: LocalEngine(
+            model,
+            {},
+            is_adapter_on=name == "adapter",
+            decode=ready.encoder.decode,
+            batch_size=section.batch_size,
+            pad_id=PAD,
+        )
+        for name in ("base", "adapter")
+    }
+
+
+def report(
+    model: PeftModel, ready: Prepared, *, with_texts: bool = True, **settings: object
+) -> ScoreReport:
+    section = Evaluate(**settings)
+    items = own_items(ready, section, is_private=not with_texts)
+    return examiner(ready, section).report(
+        items, training_arms(items, section, 7), engines(model, ready, section), Silent()
+    )
+
+
+def require_fit(ready: Prepared, section: Evaluate, context_tokens: int | None) -> None:
+    items = own_items(ready, section, is_private=False)
+    for arm in training_arms(items, section, 7):
+        examiner(ready, section).require_fit(items, arm, context_tokens)
 
 
 def plainly(
@@ -275,7 +312,8 @@ def plainly(
         prompt = ready.encoder.prompt(example.prompt)
         options = tuple(ready.encoder.continuation(prompt, text) for text in example.options)
         questions.append(Question(prompt=prompt, continuations=options))
-    return log_likelihoods(model, questions, batch_size=16, pad_id=PAD, progress=Silent())
+    found = weigh(model, questions, batch_size=16, pad_id=PAD, kept=Forgotten(), progress=Silent())
+    return [[weight.log_likelihood for weight in weights] for weights in found]
 
 
 def test_the_disabled_adapter_is_the_base_to_the_last_bit(
@@ -351,13 +389,14 @@ def test_a_written_answer_is_what_a_plain_loop_writes_and_scores_its_rouge(
         with torch.no_grad():
             while len(ids) < length + 9 and ids[-1] != base.tokenizer.eos_token_id:
                 ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        assert item.text == base.tokenizer.decode(ids[length:], skip_special_tokens=True)
-        assert item.is_complete == (ids[-1] == base.tokenizer.eos_token_id)
-        assert item.value == rouge_l(example.answer, item.text)
+        text = base.tokenizer.decode(ids[length:], skip_special_tokens=True)
+        assert item.texts == (text,)
+        assert item.num_cut == (ids[-1] != base.tokenizer.eos_token_id)
+        assert item.value == rouge_l(example.answer, text)
         assert (item.log_likelihoods, item.predicted, item.answer) == ((), "", "")
     assert adapter.value == pytest.approx(sum(i.value for i in adapter.items) / len(NOTES))
-    assert adapter.num_cut == sum(item.is_complete is False for item in adapter.items)
-    texts = [[item.text for item in arm.items] for arm in found.arms]
+    assert adapter.num_cut == sum(item.num_cut or 0 for item in adapter.items)
+    texts = [[item.texts for item in arm.items] for arm in found.arms]
     assert texts[0] != texts[1]
     assert texts[0] != texts[2]
 
@@ -374,28 +413,23 @@ def test_a_text_ends_at_the_tokenizers_own_end_too(tiny_base: Path, model: PeftM
         data = Data(task="chat", validation_fraction=0.0, leaks="keep")
         ready = prepare(rows, data, make_template("tokenizer", tokenizer), seed=7)
         assert ready.encoder.template.stop_token == "<|system|>"
-        part = scored_examples(ready, Evaluate())
-        prompts = make_prompts(ready, Evaluate(), 0, 7)
-        return write(
-            model,
-            part,
-            make_questions(part, prompts, ready.encoder),
-            ready.encoder,
-            Evaluate(max_new_tokens=9),
-            pad_id=PAD,
-            step="writing",
-            progress=Silent(),
+        section = Evaluate(max_new_tokens=9, metric="rouge_l")
+        items = own_items(ready, section, is_private=False)
+        scored = examiner(ready, section).report(
+            items, [Arm("adapter")], engines(model, ready, section), Silent()
         )
+        return list(scored.arms[0].items)
 
     [whole] = texts(None)
-    assert not whole.is_complete
-    assert whole.text is not None
-    letter = next(c for c in whole.text if c.isascii() and c.isalpha())
+    assert whole.num_cut == 1
+    assert whole.texts is not None
+    [text] = whole.texts
+    letter = next(c for c in text if c.isascii() and c.isalpha())
     [ended] = texts(letter)
-    assert ended.text is not None
-    assert ended.is_complete
-    assert whole.text.startswith(ended.text)
-    assert len(ended.text) < len(whole.text)
+    assert ended.texts is not None
+    assert ended.num_cut == 0
+    assert text.startswith(ended.texts[0])
+    assert len(ended.texts[0]) < len(text)
 
 
 def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: PeftModel) -> None:
@@ -408,9 +442,13 @@ def test_without_texts_scores_and_counts_are_the_same(base: FrozenBase, model: P
     assert kept.comparisons == told.comparisons
     assert [arm.summary() for arm in kept.arms] == [arm.summary() for arm in told.arms]
     for ours, theirs in zip(kept.arms[0].items, told.arms[0].items, strict=True):
-        assert ours.text is None
+        assert ours.texts is None
+        assert ours.question == ""
         assert ours.prompt_digest == ""  # that of a short prompt can be found by trying
-        assert replace(ours, text=theirs.text, prompt_digest=theirs.prompt_digest) == theirs
+        told_again = {
+            name: getattr(theirs, name) for name in ("texts", "question", "prompt_digest")
+        }
+        assert replace(ours, **told_again) == theirs
 
 
 @pytest.mark.parametrize(
@@ -428,8 +466,13 @@ def test_the_metric_follows_from_the_task_unless_the_recipe_says_otherwise(
     base: FrozenBase, task: str, setting: str, metric: str
 ) -> None:
     section = Evaluate(metric=setting)
-    assert choose_metric(task, CHATS, section) == metric
-    assert choose_metric(task, letters(2, "test"), section) == "accuracy"
+
+    def chosen(test: list[Example]) -> str:
+        items = own_items(replace(prepared(base, test), task=task), section, is_private=False)
+        return metric_of(examiner(prepared(base, test), section).asked(items, Arm("base")))
+
+    assert chosen(CHATS) == metric
+    assert chosen(letters(2, "test")) == "accuracy"
 
 
 def test_an_answer_beyond_the_bases_context_is_refused_before_it_is_written(
@@ -438,19 +481,19 @@ def test_an_answer_beyond_the_bases_context_is_refused_before_it_is_written(
     ready = prepared(base, CHATS)
     longest = max(len(ready.encoder.prompt(example.prompt)) for example in CHATS)
     section = Evaluate(metric="rouge_l", max_new_tokens=30)
-    require_prompts_fit(ready, section, seed=7, context_tokens=longest + 30)
+    require_fit(ready, section, longest + 30)
     with pytest.raises(
         RecipeError,
-        match=rf"has {longest} tokens, evaluate\.max_new_tokens is 30, and this base reads "
-        rf"{longest + 29}; lower evaluate\.max_new_tokens",
+        match=rf"has {longest + 30} tokens .*evaluate\.max_new_tokens, 30, .* this base reads "
+        rf"{longest + 29}; lower evaluate\.few_shot, evaluate\.max_new_tokens",
     ):
-        require_prompts_fit(ready, section, seed=7, context_tokens=longest + 29)
+        require_fit(ready, section, longest + 29)
 
 
 @pytest.mark.parametrize("metric", ["rouge_l", "auto"])
 def test_without_test_rows_there_is_nothing_that_has_to_fit(base: FrozenBase, metric: str) -> None:
     section = Evaluate(metric=metric, few_shot=40, max_new_tokens=1000)
-    require_prompts_fit(prepared(base, []), section, seed=7, context_tokens=512)
+    require_fit(prepared(base, []), section, 512)
 
 
 def test_a_reference_without_a_word_that_rouge_counts_is_refused_by_its_row(
@@ -460,9 +503,9 @@ def test_a_reference_without_a_word_that_rouge_counts_is_refused_by_its_row(
     with pytest.raises(
         DataError, match=r"^rows\.jsonl:7: .* of 1 characters has no word"
     ) as caught:
-        require_prompts_fit(ready, Evaluate(metric="rouge_l"), seed=7, context_tokens=None)
+        require_fit(ready, Evaluate(metric="rouge_l"), None)
     assert "—" not in str(caught.value)
-    require_prompts_fit(ready, Evaluate(), seed=7, context_tokens=None)
+    require_fit(ready, Evaluate(), None)
 
 
 def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
@@ -475,7 +518,7 @@ def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
     ]  # fmt: skip
     assert [comparison.against for comparison in found.comparisons] == [
         "base, 0 examples in the prompt",
-        "base, 2 examples in the prompt",
+        "base, 2 examples in the prompt (seed 7)",
     ]
     plain, shots, adapter = found.arms
     for first, second, third in zip(plain.items, shots.items, adapter.items, strict=True):
@@ -487,9 +530,9 @@ def test_examples_in_the_prompt_are_one_more_arm_of_the_base(
 def test_a_prompt_beyond_the_bases_context_is_refused(base: FrozenBase) -> None:
     ready = prepared(base, letters(2, "test"), train=letters(40, "train", offset=100))
     with pytest.raises(RecipeError, match=r"this base reads 512; lower evaluate\.few_shot"):
-        require_prompts_fit(ready, Evaluate(few_shot=40), seed=7, context_tokens=512)
-    require_prompts_fit(ready, Evaluate(few_shot=1), seed=7, context_tokens=512)
-    require_prompts_fit(ready, Evaluate(few_shot=40), seed=7, context_tokens=None)
+        require_fit(ready, Evaluate(few_shot=40), 512)
+    require_fit(ready, Evaluate(few_shot=1), 512)
+    require_fit(ready, Evaluate(few_shot=40), None)
 
 
 @pytest.mark.parametrize(
@@ -544,4 +587,4 @@ def test_rows_held_out_of_training_are_not_called_a_test_set(
 
 
 def test_without_test_rows_there_is_nothing_to_fit(base: FrozenBase) -> None:
-    require_prompts_fit(prepared(base, []), Evaluate(metric="rouge_l"), seed=7, context_tokens=None)
+    require_fit(prepared(base, []), Evaluate(metric="rouge_l"), None)

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 KILLED = -9
 STEPS = 6
 # These tell of time, memory and the machine; everything else has to be equal byte for byte.
-NOT_COMPARED = {"log.jsonl", "train.json", FINISHED, "state.json"}
+NOT_COMPARED = {"log.jsonl", "train.json", FINISHED, "state.json", "report.html"}
 
 
 @dataclass(frozen=True, slots=True)
