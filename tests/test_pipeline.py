@@ -60,6 +60,7 @@ def test_a_run_learns_and_leaves_everything_that_the_design_names(project: Path,
         "scores.json",
         "items.jsonl",
         "provenance.json",
+        "report.html",
         "tensorboard",
     }
     found = losses(run.path)
@@ -147,6 +148,7 @@ def test_nothing_in_a_run_is_a_pickle(project: Path, tmp_path: Path):
     files = [file for file in run.path.rglob("*") if file.is_file()]
     assert {file.suffix for file in files if "tensorboard" not in file.parts} <= {
         ".yaml",
+        ".html",
         ".json",
         ".jsonl",
         ".jinja",

@@ -210,7 +210,9 @@ def test_a_gain_in_free_text_is_told_as_one_whichever_way_is_better(
     assert done.returncode == 0, done.stderr
     assert f"examples in prompt  {heading}" in done.stdout
     assert re.search(rf"in the prompt: {better}.*\): improved; ", done.stdout), done.stdout
-    assert bool(re.search(r"of \d+ texts \d+ were cut at", done.stdout)) == (metric == "rouge_l")
+    assert bool(re.search(r"of \d+ items \d+ texts were cut at", done.stdout)) == (
+        metric == "rouge_l"
+    )
     assert not re.search(worse, done.stdout)
 
 

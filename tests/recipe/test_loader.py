@@ -73,8 +73,9 @@ def test_a_misspelt_key_is_refused_with_line_column_and_suggestion():
 def test_an_unknown_key_is_refused_with_every_key_that_is_allowed_there():
     found = fault(MINIMAL + "evaluate: {zzz: 1}\n")
     assert found == (
-        "a.yaml:8:12 evaluate.zzz: unknown key. Allowed here: few_shot, metric, max_new_tokens, "
-        "limit, batch_size"
+        "a.yaml:8:12 evaluate.zzz: unknown key. Allowed here: suites, protocol, normalise, "
+        "few_shot, shot_seeds, rotate_options, samples, temperature, prompt, metric, "
+        "max_new_tokens, limit, batch_size"
     )
 
 
