@@ -641,6 +641,8 @@ def test_every_field_of_the_schema_is_read_by_some_run(
             read.add((owner(type(self), name), name))
         return plain(self, name)
 
+    # Rows that an earlier test session prepared would be used without reading how.
+    monkeypatch.setenv("MEDTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Section, "__getattribute__", watched)
     medtune.train(project, out=tmp_path / "a")
     long_row = question(100) | {"question": "Which vitamin is missing? " * 50}

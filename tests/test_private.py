@@ -137,7 +137,7 @@ def test_ids_are_salted_so_that_two_runs_share_none_and_results_are_the_same(
     assert not ids[0] & ids[1]
     assert first.adapter_digest == second.adapter_digest
     items = [json.loads(line) for line in (first.path / "items.jsonl").read_text().splitlines()]
-    assert {item["text"] for item in items} == {None}
+    assert {item["texts"] for item in items} == {None}
     # The digest of a short prompt could be found by trying prompts.
     assert {item["prompt_digest"] for item in items} == {""}
 
