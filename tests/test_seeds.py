@@ -57,7 +57,7 @@ def test_each_seed_is_a_whole_run_on_the_same_rows_and_their_figures_are_kept(
     mean = sum(losses) / 3
     by_hand = (sum((loss - mean) ** 2 for loss in losses) / 2) ** 0.5
     assert written["validation_loss"]["sd"] == pytest.approx(by_hand)
-    scores = [read(path / "scores.json")["arms"] for path in paths]
+    scores = [read(path / "scores.json")["reports"][0]["arms"] for path in paths]
     for number, arm in enumerate(written["arms"]):
         values = [arms[number]["value"] for arms in scores]
         assert arm["score"]["values"] == values

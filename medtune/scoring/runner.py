@@ -72,6 +72,8 @@ class Runner:
 
     def header_cache(self, header: tuple[int, ...]) -> Any:  # noqa: ANN401 - transformers' cache
         """Keys and values of a header, for one row; None of an empty one. The last is kept."""
+        if not header:
+            return None
         if header != self._header[0]:
             self._header = ((), None)  # its memory goes before the new one takes any
             self._header = (header, self._forward([header], None, [0], [])[1])

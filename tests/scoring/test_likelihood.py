@@ -143,6 +143,17 @@ def test_the_shared_beginning_is_run_once(model: PreTrainedModel) -> None:
     assert seen == [(1, 40), (4, 4), (4, 4)]
 
 
+def test_rows_with_headers_of_their_own_and_rows_without_any_are_scored_as_each_alone(
+    model: PreTrainedModel,
+) -> None:
+    beginnings = [some_ids(40, 1)] * 20 + [some_ids(50, 2)] * 20 + [(), ()]
+    questions = [
+        Question(prompt=beginning + some_ids(3 + n % 4, 10 + n), continuations=((7,), (8,)))
+        for n, beginning in enumerate(beginnings)
+    ]
+    require_equal(model, questions, 8)
+
+
 def test_a_prompt_is_run_once_for_all_its_continuations(model: PreTrainedModel) -> None:
     questions = [
         Question(prompt=some_ids(30 + n, n), continuations=(some_ids(3, 50), some_ids(5, 60)))
