@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-MIN_HEADER_TOKENS = 32
+MIN_HEADER_TOKENS = 16
 """Shorter headers are not worth a pass of their own."""
 MIN_HEADER_ROWS = 8
 """Fewer rows would make small batches."""
