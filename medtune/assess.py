@@ -13,8 +13,9 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from medtune.data import Encoder
+from medtune.data.contamination import contaminated
 from medtune.digests import remove_folder
-from medtune.evaluation.contamination import contaminated_items, without_hits
+from medtune.evaluation.contamination import without_hits
 from medtune.evaluation.items import ItemSet
 from medtune.evaluation.scores import Arm, Examiner
 from medtune.models import FrozenBase
@@ -109,7 +110,8 @@ def score_sets(
     reports = [examiner.report(items, arms(items), engines(items), progress) for items in item_sets]
     if training is None:
         return tuple(reports)
-    hits, num_rows = contaminated_items({i.name: i.examples for i in item_sets}, training)
+    texts = {items.name: {e.id: e.own_text for e in items.examples} for items in item_sets}
+    hits, num_rows = contaminated(texts, training)
     return tuple(
         replace(report, contamination=without_hits(report.arms, hits[report.name], num_rows))
         for report in reports

@@ -8,8 +8,7 @@ evaluation.json    under which conditions this was begun
 scores.json, items.jsonl, provenance.json
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,19 +17,18 @@ from medtune import models, provenance
 from medtune.assess import Panel, answering, score_sets
 from medtune.data import Encoder
 from medtune.digests import write_json
-from medtune.errors import DriftError, MedtuneError
-from medtune.evaluation.files import write_evaluation
 from medtune.evaluation.items import ItemSet, suite_items
 from medtune.evaluation.prompt_file import load_prompts
 from medtune.evaluation.scores import Arm, Examiner, evaluation_arms
 from medtune.evaluation.sets import read_set
 from medtune.evaluation.suites import Suite, load_suite
-from medtune.inputs import gather
+from medtune.evidence.scores import write_evaluation
 from medtune.recipe import Evaluate, lock
-from medtune.records import Evaluation, Example, Progress, Silent
+from medtune.records import Evaluation, Progress, Silent
 from medtune.report import write_report
-from medtune.runs import DEFAULT_PARENT, FINISHED, open_run
+from medtune.runs import DEFAULT_PARENT, FINISHED, begin, open_run
 from medtune.subject import Subject, TemplateName, find_subject
+from medtune.training_rows import read_training_rows
 
 BEGUN = "evaluation.json"
 DEFAULT_SEED = 17
@@ -106,9 +104,10 @@ def evaluate(
     begun = _conditions(found, loaded, section, seed, digests)
     place = _place(found, out)
     with open_run(name or default_name(loaded, section), place, resume=resume) as folder:
-        begin(folder, begun, resume=resume)
+        begin(folder / BEGUN, begun, resume=resume)
         started = provenance.now()
-        training, notes = _training_rows(found, offline=offline, progress=progress)
+        rows, notes = read_training_rows(found, offline=offline, progress=progress)
+        training = None if rows is None else rows.train
         panel = _load(found, section, encoder)
         with answering(panel, folder) as engines:
             reports = score_sets(examiner, item_sets, arms, engines, training, progress)
@@ -176,30 +175,6 @@ def default_name(suite: Suite, section: Evaluate) -> str:
     return ".".join(parts)
 
 
-def begin(folder: Path, conditions: Mapping[str, Any], *, resume: bool) -> None:
-    """Record the conditions of a new evaluation; of one that is resumed, require the same.
-
-    Raises:
-        DriftError: They are others; the message lists which.
-    """
-    file = folder / BEGUN
-    if not (resume and file.is_file()):
-        write_json(file, conditions)
-        return
-    recorded = json.loads(file.read_text(encoding="utf-8"))
-    changed = [k for k in recorded.keys() | conditions.keys()
-               if recorded.get(k) != conditions.get(k)]  # fmt: skip
-    if changed:
-        listed = "\n".join(
-            f"  {key}: {recorded.get(key)!r} then, {conditions.get(key)!r} now"
-            for key in sorted(changed)
-        )
-        raise DriftError(
-            f"{folder} was begun under other conditions:\n{listed}\nRestore them, or give another "
-            "name (--name)"
-        )
-
-
 def _place(subject: Subject, out: Path | str | None) -> Path:
     if out is None and subject.run is not None:
         return subject.run / "eval"
@@ -250,28 +225,3 @@ def _load(subject: Subject, section: Evaluate, encoder: Encoder) -> Panel:
         pad_id=subject.pad_id,
         batch_size=section.batch_size,
     )
-
-
-def _training_rows(
-    subject: Subject, *, offline: bool, progress: Progress
-) -> tuple[Sequence[Example] | None, tuple[str, ...]]:
-    """What the adapter was trained on, as its run records it; or why that is not known."""
-    if subject.adapter is None:
-        return None, ()
-    untested = "contamination was not tested: "
-    if subject.run is None:
-        return None, (f"{untested}the adapter does not lie in its run, whose lock names its rows",)
-    recorded = lock.read(subject.run / lock.FILE_NAME)
-    assert recorded is not None, "a run has a lock"
-    try:
-        recipe = recorded.recipe
-        # Suites of the run have nothing to do with its training rows.
-        alone = recipe.model_copy(update={"evaluate": Evaluate()})
-        rows = gather(alone, run=subject.run, offline=offline, progress=progress)
-    except MedtuneError as error:
-        return None, (f"{untested}the training rows cannot be read: {error}",)
-    then, now = recorded.resolved.data, rows.lock.resolved.data
-    changed = [name for name, file in now.items() if then.get(name) != file]
-    if changed:
-        return None, (f"{untested}the rows of {', '.join(changed)} are not those of the training",)
-    return rows.prepared.splits["train"].examples, ()

@@ -1,12 +1,14 @@
 """The run directory: its name is taken once, by one process at a time, and never mixed."""
 
 import fcntl
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from medtune.digests import remove_folder, remove_partials
-from medtune.errors import RunExistsError
+from medtune.digests import remove_folder, remove_partials, write_json
+from medtune.errors import DriftError, RunExistsError
 
 DEFAULT_PARENT = Path("runs")
 FINISHED = "provenance.json"
@@ -65,6 +67,29 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
                 lock_file.unlink()
             if not has_begun:
                 _forget(run)
+
+
+def begin(file: Path, conditions: Mapping[str, Any], *, resume: bool) -> None:
+    """Record in a file under which conditions something is begun; where resumed, require the same.
+
+    Raises:
+        DriftError: They are others; the message lists which.
+    """
+    if not (resume and file.is_file()):
+        write_json(file, conditions)
+        return
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    changed = [k for k in recorded.keys() | conditions.keys()
+               if recorded.get(k) != conditions.get(k)]  # fmt: skip
+    if changed:
+        listed = "\n".join(
+            f"  {key}: {recorded.get(key)!r} then, {conditions.get(key)!r} now"
+            for key in sorted(changed)
+        )
+        raise DriftError(
+            f"{file.parent} was begun under other conditions:\n{listed}\nRestore them, or give "
+            "another name (--name)"
+        )
 
 
 def _has_begun(run: Path) -> bool:

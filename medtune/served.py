@@ -8,10 +8,10 @@ from medtune.data import Encoder
 from medtune.digests import remove_folder
 from medtune.errors import RecipeError
 from medtune.evaluating import (
+    BEGUN,
     DEFAULT_SEED,
     Evaluated,
     asked_conditions,
-    begin,
     default_name,
     finish,
     read_suite,
@@ -22,7 +22,7 @@ from medtune.evaluation.suites import load_suite
 from medtune.models.locate import tokenizer_digest
 from medtune.recipe import Base, Evaluate
 from medtune.records import Evaluation, Progress, Silent
-from medtune.runs import DEFAULT_PARENT, open_run
+from medtune.runs import DEFAULT_PARENT, begin, open_run
 from medtune.scoring.cache import ResponseCache
 from medtune.scoring.server import ServerEngine
 from medtune.subject import TemplateName, choose_template, name_or_place
@@ -89,7 +89,7 @@ def evaluate_served(
     }  # fmt: skip
     place = Path(out or DEFAULT_PARENT) / model.replace("/", "--") / "eval"
     with open_run(name or default_name(loaded, section), place, resume=resume) as run:
-        begin(run, begun, resume=resume)
+        begin(run / BEGUN, begun, resume=resume)
         started = provenance.now()
         answers = run / f".{RESPONSES}"
         engine = ServerEngine(

@@ -1,18 +1,19 @@
 """What ``medtune eval`` is to ask: a base, or an adapter with its base, found and checked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from medtune import models
-from medtune.data import ChatTemplate, choose_pad_id, make_template
+from medtune.data import ChatTemplate, Encoder, choose_pad_id, make_template
 from medtune.errors import AdapterError, RecipeError
 from medtune.models import CATALOGUE, LocatedBase
 from medtune.models.adapter import MANIFEST
 from medtune.models.loading import Tokenizer
 from medtune.models.locate import HUB_ID
 from medtune.recipe import Base, lock
-from medtune.records import AdapterManifest, Progress
+from medtune.records import AdapterManifest, Message, Progress
 
 TemplateName = Literal["auto", "tokenizer", "chatml", "plain"]
 
@@ -116,10 +117,17 @@ def _base(name: str, run: Path | None, manifest: AdapterManifest | None, given: 
 
 
 def name_or_place(name: str) -> str:
-    """A base as it is named on the command line: what lies there comes before an id of the hub."""
+    """A base as it is named on the command line: what lies there comes before an id of the hub.
+
+    ``runs/mine`` is no id where there is a folder ``runs``: a run that is not there (yet) is not to
+    be looked for on the network.
+    """
     place = Path(name).expanduser()
     is_path = name not in CATALOGUE and (
-        place.exists() or HUB_ID.match(name) is None or name.startswith((".", "/", "~"))
+        place.exists()
+        or HUB_ID.match(name) is None
+        or name.startswith((".", "/", "~"))
+        or ("/" in name and place.parent.is_dir())
     )
     return str(place.resolve()) if is_path else name
 
@@ -166,3 +174,19 @@ def _require_fit(
             f"{manifest.template_digest[:16]}…) than its base's tokenizer gives here "
             f"({template.digest[:16]}…)"
         )
+
+
+def answer_lengths(base: str, *, offline: bool, progress: Progress) -> Callable[[str, str], int]:
+    """Counts the tokens of an answer behind a prompt, as a base is asked it.
+
+    Raises:
+        MedtuneError: There is no such base.
+    """
+    subject = find_subject(base, offline=offline, progress=progress)
+    encoder = Encoder(subject.template)
+
+    def count(prompt: str, answer: str) -> int:
+        ids = encoder.prompt([Message(role="user", content=prompt)])
+        return len(encoder.continuation(ids, answer))
+
+    return count

@@ -19,7 +19,7 @@ from fixtures import question, recipe, write_jsonl, write_questions, write_recip
 import medtune
 from medtune.cli import main
 from medtune.errors import AdapterError, DataError, DriftError, RecipeError, RunExistsError
-from medtune.evaluation.files import read_evaluation
+from medtune.evidence.scores import read_evaluation
 from medtune.models import adapter_digest, read_manifest
 from medtune.recipe import Evaluate
 
@@ -338,6 +338,7 @@ def test_the_command_prints_scores_with_intervals_and_compares(
         (["base", "--suite", "medqa", "--data", "none"], 2, "medqa"),
         (["--compare", "a", "b"], 1, "a: scores.json and items.jsonl could not be read"),
         (["base", "--suite", "MINE", "--compare", "a", "b"], 2, "leave out the base"),
+        (["runs/none", "--suite", "MINE"], 1, "there is no base at"),
     ],
 )
 def test_a_wrong_call_is_one_clear_message_and_an_exit_code(

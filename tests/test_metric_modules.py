@@ -15,9 +15,9 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import medtune
 from medtune.errors import DataError, MedtuneError
-from medtune.evaluation.intervals import fraction_interval, share_interval
 from medtune.metric_modules import METRIC_FOLDERS
 from medtune.stats import calibration_error_interval, expected_calibration_error
+from medtune.stats.intervals import fraction_interval, share_interval
 
 NAMES = ["accuracy", "brier", "exact_match", "expected_calibration_error", "rouge_l"]
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.4, 0.35, 0.25], [0.2, 0.2, 0.6]]

@@ -27,7 +27,7 @@ from medtune.recipe import Data
 MANIFEST = "manifest.json"
 KEPT_OF_A_RECIPE = 4
 """Folders that are kept of a recipe's; older ones go when another is finished."""
-CODE = ("data", "tasks", "overlap", "records.py")
+CODE = ("data", "tasks", "overlap", "records")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

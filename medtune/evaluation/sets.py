@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from medtune.data.pieces import cut_text
 from medtune.digests import sha256_bytes
 from medtune.errors import DataError
 from medtune.evaluation.suites import SuiteSection
@@ -24,7 +25,6 @@ from medtune.tasks.rows import Repeatable, decode
 
 DEFAULT_TEXT = "gap/replay/wikitext2_valid.txt"
 """Below $MEDTUNE_DATA: validation text of WikiText-2."""
-PIECE_CHARACTERS = 2000
 _NAMED_SUBJECTS = 5
 """Missing subjects that are named in a sentence; more are counted."""
 
@@ -343,44 +343,6 @@ def _places_of_text(section: SuiteSection, data_path: str | Path | None) -> list
         return [Path(section.text)]
     root = os.environ.get(DATA_VARIABLE)
     return [Path(root) / DEFAULT_TEXT] if root else []
-
-
-def cut_text(text: str) -> list[str]:
-    """Pieces of at most `PIECE_CHARACTERS` that put together are the text; none of blank text.
-
-    A piece ends where a paragraph does (at a blank line), and only within a longer paragraph behind
-    a blank, or where there is none at the limit.
-    """
-    pieces: list[str] = []
-    piece = ""
-    for paragraph in _paragraphs(text):
-        if len(piece) + len(paragraph) > PIECE_CHARACTERS and piece.strip():
-            pieces.append(piece)
-            piece = ""
-        piece += paragraph
-        while len(piece) > PIECE_CHARACTERS:
-            head = piece[:PIECE_CHARACTERS]
-            cut = max(map(head.rfind, " \n")) + 1 or PIECE_CHARACTERS
-            pieces.append(piece[:cut])
-            piece = piece[cut:]
-    if piece:
-        pieces.append(piece)
-    return pieces if text.strip() else []
-
-
-def _paragraphs(text: str) -> Iterator[str]:
-    """Runs of lines, each with the blank lines behind it; the first with those before it too."""
-    paragraph, has_words, is_ended = "", False, False
-    for line in text.splitlines(keepends=True):
-        is_blank = not line.strip()
-        if is_ended and not is_blank:
-            yield paragraph
-            paragraph, has_words = "", False
-        has_words = has_words or not is_blank
-        is_ended = has_words and is_blank
-        paragraph += line
-    if paragraph:
-        yield paragraph
 
 
 def _list(names: list[str]) -> str:

@@ -5,15 +5,6 @@ from math import fsum
 
 import numpy as np
 
-from medtune.evaluation.intervals import (
-    brier_interval,
-    change_interval,
-    fraction_change_interval,
-    fraction_interval,
-    loss_interval,
-    share_interval,
-    weighted_interval,
-)
 from medtune.metrics import METRICS, MetricName
 from medtune.records import ArmScore, ArmSpread, Comparison, ItemScore, Measure, Spread
 from medtune.stats import (
@@ -23,6 +14,15 @@ from medtune.stats import (
     mcnemar_exact,
 )
 from medtune.stats import expected_calibration_error as calibration_error
+from medtune.stats.intervals import (
+    brier_interval,
+    change_interval,
+    fraction_change_interval,
+    fraction_interval,
+    loss_interval,
+    share_interval,
+    weighted_interval,
+)
 
 BOOTSTRAP_SEED = 20231127
 """Of resampled intervals: the same items give the same interval."""

@@ -2,7 +2,65 @@
 
 from medtune.records.adapters import AdapterManifest
 from medtune.records.examples import SPLITS, Example, Message, Role, Split, SplitFile, TaskRows
+from medtune.records.probes import (
+    PROBES_VERSION,
+    Bounded,
+    Figure,
+    Integrity,
+    Level,
+    Outcome,
+    PairedOutcome,
+    ProbeReport,
+    ProbeResult,
+    Severity,
+    Subgroup,
+    Verdict,
+)
 from medtune.records.progress import Progress, Silent
-from medtune.records.scores import SCORES_VERSION, ItemScore, Measure, ArmScore, Comparison, Spread, ArmSpread, Contamination, ScoreReport, Evaluation
+from medtune.records.scores import (
+    SCORES_VERSION,
+    ArmScore,
+    ArmSpread,
+    Comparison,
+    Contamination,
+    Evaluation,
+    ItemScore,
+    Measure,
+    ScoreReport,
+    Spread,
+)
 
-__all__ = ['AdapterManifest', 'SPLITS', 'Example', 'Message', 'Role', 'Split', 'SplitFile', 'TaskRows', 'Progress', 'Silent', 'SCORES_VERSION', 'ItemScore', 'Measure', 'ArmScore', 'Comparison', 'Spread', 'ArmSpread', 'Contamination', 'ScoreReport', 'Evaluation']
+__all__ = [
+    "PROBES_VERSION",
+    "SCORES_VERSION",
+    "SPLITS",
+    "AdapterManifest",
+    "ArmScore",
+    "ArmSpread",
+    "Bounded",
+    "Comparison",
+    "Contamination",
+    "Evaluation",
+    "Example",
+    "Figure",
+    "Integrity",
+    "ItemScore",
+    "Level",
+    "Measure",
+    "Message",
+    "Outcome",
+    "PairedOutcome",
+    "ProbeReport",
+    "ProbeResult",
+    "Progress",
+    "Role",
+    "ScoreReport",
+    "Severity",
+    "Silent",
+    "Split",
+    "SplitFile",
+    "Spread",
+    "Subgroup",
+    "TaskRows",
+    "Verdict",
+]

@@ -82,7 +82,7 @@ class ArmScore:
     """95 % confidence."""
     interval_method: str
     """Items of one group (patient, document, scenario) are not independent: where groups have
-    more than one item, the interval is clustered; see ``evaluation.intervals``."""
+    more than one item, the interval is clustered; see ``stats.intervals``."""
     num_items: int
     num_groups: int
     num_cut: int | None = None

@@ -15,14 +15,9 @@ tango_of_groups. For fractions that is careful: none spread more than zeros and 
 
 from collections.abc import Sequence
 
-from medtune.stats import (
-    Interval,
-    NamedInterval,
-    mean_interval,
-    ratio_interval,
-    tango_interval,
-    wilson,
-)
+from medtune.stats.clustered import mean_interval, ratio_interval
+from medtune.stats.paired import tango_interval
+from medtune.stats.proportions import Interval, NamedInterval, wilson
 
 
 def share_interval(right: Sequence[float], groups: Sequence[str]) -> NamedInterval:
@@ -32,12 +27,17 @@ def share_interval(right: Sequence[float], groups: Sequence[str]) -> NamedInterv
     return fraction_interval(right, groups)
 
 
-def change_interval(changes: Sequence[float], groups: Sequence[str]) -> NamedInterval:
-    """Interval for the mean of -1 (lost), 0 and 1 (gained), or of shares, in [-1, 1]."""
+def change_interval(
+    changes: Sequence[float], groups: Sequence[str], confidence: float = 0.95
+) -> NamedInterval:
+    """Interval for the mean of -1 (lost), 0 and 1 (gained), or of shares, in [-1, 1].
+
+    Its high end at confidence 1 - 2 alpha is a one-sided upper bound at level 1 - alpha.
+    """
     if len(set(groups)) == len(changes) and set(changes) <= {-1.0, 0.0, 1.0}:
         gained, lost = changes.count(1.0), changes.count(-1.0)
-        return _named(tango_interval(gained, lost, len(changes)), "tango")
-    return fraction_change_interval(changes, groups)
+        return _named(tango_interval(gained, lost, len(changes), confidence), "tango")
+    return fraction_change_interval(changes, groups, confidence)
 
 
 def fraction_interval(fractions: Sequence[float], groups: Sequence[str]) -> NamedInterval:
@@ -49,13 +49,15 @@ def fraction_interval(fractions: Sequence[float], groups: Sequence[str]) -> Name
     return NamedInterval(max(0.0, low), min(1.0, high), method)
 
 
-def fraction_change_interval(changes: Sequence[float], groups: Sequence[str]) -> NamedInterval:
+def fraction_change_interval(
+    changes: Sequence[float], groups: Sequence[str], confidence: float = 0.95
+) -> NamedInterval:
     """Interval for the mean of numbers from -1 to 1, in [-1, 1]."""
     if set(changes) in ({-1.0}, {0.0}, {1.0}):
         num_groups = len(set(groups))
         gained, lost = num_groups * (changes[0] == 1), num_groups * (changes[0] == -1)
-        return _named(tango_interval(gained, lost, num_groups), "tango_of_groups")
-    low, high, method = loss_interval(changes, groups)
+        return _named(tango_interval(gained, lost, num_groups, confidence), "tango_of_groups")
+    low, high, method = loss_interval(changes, groups, confidence)
     return NamedInterval(max(-1.0, low), min(1.0, high), method)
 
 
@@ -65,10 +67,13 @@ def brier_interval(scores: Sequence[float], groups: Sequence[str]) -> NamedInter
     return NamedInterval(2 * low, 2 * high, method)
 
 
-def loss_interval(losses: Sequence[float], groups: Sequence[str]) -> NamedInterval:
+def loss_interval(
+    losses: Sequence[float], groups: Sequence[str], confidence: float = 0.95
+) -> NamedInterval:
     """Interval for a mean of real numbers."""
     independent = len(set(groups)) == len(losses)
-    return _named(mean_interval(losses, groups), "student_t" if independent else "clustered_t")
+    interval = mean_interval(losses, groups, confidence)
+    return _named(interval, "student_t" if independent else "clustered_t")
 
 
 def weighted_interval(

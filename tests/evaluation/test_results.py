@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from medtune.data.contamination import contaminated
 from medtune.errors import EvaluationError
 from medtune.evaluation.comparing import compare_evaluations
-from medtune.evaluation.contamination import contaminated_items, without_hits
-from medtune.evaluation.files import read_evaluation, write_evaluation
+from medtune.evaluation.contamination import without_hits
 from medtune.evaluation.summaries import compare, spreads, summarise
-from medtune.records import ArmScore, Evaluation, ItemScore, Message, ScoreReport
+from medtune.evidence.scores import read_evaluation, write_evaluation
+from medtune.records import ArmScore, Evaluation, Example, ItemScore, Message, ScoreReport
 from medtune.stats import mcnemar_exact, tango_interval
 
 from conftest import make_example  # isort: skip
@@ -158,13 +159,17 @@ CASE = (
 )
 
 
+def texts(items: list[Example]) -> dict[str, str]:
+    return {item.id: item.own_text for item in items}
+
+
 def test_items_whose_text_stands_in_a_training_row_are_found_and_left_out():
     items = [make_example(f"{CASE}. Which test is best?", "A", id="item-0"),
              make_example("A boy of three limps since yesterday and has no fever at all.", "A",
                           id="item-1")]  # fmt: skip
     training = [make_example("Something else entirely, about knees and hips and ankles.", "B"),
                 make_example(f"Write a note. {CASE}, she says.", "Note.")]  # fmt: skip
-    found_in, rows = contaminated_items({"exam": items, "other": items[1:]}, iter(training))
+    found_in, rows = contaminated({"exam": texts(items), "other": texts(items[1:])}, iter(training))
     assert found_in == {"exam": {"item-0"}, "other": frozenset()}
     assert rows == 2
     found = without_hits([arm("base", "+-"), arm("adapter", "++")], found_in["exam"], rows)
@@ -178,7 +183,7 @@ def test_items_whose_text_stands_in_a_training_row_are_found_and_left_out():
 def test_text_in_a_learned_answer_counts_and_shared_instructions_do_not():
     items = [make_example(CASE, "A", id="item-0")]
     learned = make_example("Describe the case.", f"{CASE}.")
-    assert contaminated_items({"exam": items}, [learned])[0] == {"exam": {"item-0"}}
+    assert contaminated({"exam": texts(items)}, [learned])[0] == {"exam": {"item-0"}}
     words = "Answer with the letter of the best option, and say nothing else but that letter."
     shared = replace(
         make_example("Knee?", "A"),
@@ -187,7 +192,7 @@ def test_text_in_a_learned_answer_counts_and_shared_instructions_do_not():
                   Message(role="assistant", content="A", supervised=True)),
     )  # fmt: skip
     own = [replace(make_example(f"Hip? {words}", "A", id="item-0"), text="Hip?")]
-    assert contaminated_items({"exam": own}, [shared])[0] == {"exam": frozenset()}
+    assert contaminated({"exam": texts(own)}, [shared])[0] == {"exam": frozenset()}
 
 
 def test_where_all_items_are_hit_there_is_no_score_without_them():

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medtune.data import pieces as pieces_module
+from medtune.data.pieces import cut_text
 from medtune.digests import sha256_bytes, sha256_file
 from medtune.errors import DataError, RecipeError
-from medtune.evaluation import sets as reading
-from medtune.evaluation.sets import SuiteSet, cut_text, read_set
+from medtune.evaluation.sets import SuiteSet, read_set
 from medtune.evaluation.suites import FOLDER, Suite, list_suites, load_suite
 from medtune.recipe.document import parse
 from medtune.tasks import TASKS
@@ -547,14 +548,14 @@ def test_few_shot_is_refused_where_no_training_rows_are_published(tmp_path, monk
 @given(st.text(st.sampled_from("ab é\n\t\r\u2028😀"), max_size=200), st.integers(1, 30))
 def test_pieces_put_together_are_the_text_and_none_is_too_long(text, limit):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE_CHARACTERS", limit)
+        patch.setattr(pieces_module, "PIECE_CHARACTERS", limit)
         pieces = cut_text(text)
     assert "".join(pieces) == (text if text.strip() else "")
     assert all(1 <= len(piece) <= limit for piece in pieces)
 
 
 def test_pieces_end_where_paragraphs_do(monkeypatch):
-    monkeypatch.setattr(reading, "PIECE_CHARACTERS", 12)
+    monkeypatch.setattr(pieces_module, "PIECE_CHARACTERS", 12)
     assert cut_text("\n one\ntwo\n\n\nthree\n \nfour five six seven") == [
         "\n one\ntwo\n\n\n",
         "three\n \n",

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from medtune.evaluation.intervals import (
+from medtune.stats import mean_interval, tango_interval, wilson
+from medtune.stats.intervals import (
     change_interval,
     fraction_change_interval,
     fraction_interval,
     loss_interval,
     share_interval,
 )
-from medtune.stats import mean_interval, tango_interval, wilson
 
 LETTERS = st.sampled_from("abcdef")
 

@@ -38,7 +38,7 @@ class Accuracy(evaluate.Metric):  # type: ignore[misc]
         groups: Sequence[object] | None = None,
     ) -> dict[str, float | int | str]:
         # Not at the head: medtune.evaluation loads torch, which loading the module does not need.
-        from medtune.evaluation.intervals import share_interval
+        from medtune.stats.intervals import share_interval
 
         names = read_groups(groups, len(predictions))
         if any(reference in ("", None) for reference in references):

@@ -42,7 +42,7 @@ class Brier(evaluate.Metric):  # type: ignore[misc]
         groups: Sequence[object] | None = None,
     ) -> dict[str, float | int | str]:
         # Not at the head: medtune.evaluation loads torch, which loading the module does not need.
-        from medtune.evaluation.intervals import fraction_interval
+        from medtune.stats.intervals import fraction_interval
 
         names = read_groups(groups, len(predictions))
         probabilities = read_probabilities(predictions, references)

@@ -37,7 +37,7 @@ class ExactMatch(evaluate.Metric):  # type: ignore[misc]
         groups: Sequence[object] | None = None,
     ) -> dict[str, float | int | str]:
         # Not at the head: medtune.evaluation loads torch, which loading the module does not need.
-        from medtune.evaluation.intervals import share_interval
+        from medtune.stats.intervals import share_interval
 
         names = read_groups(groups, len(predictions))
         matches = [float(p == r) for p, r in zip(predictions, references, strict=True)]

@@ -39,8 +39,8 @@ class RougeL(evaluate.Metric):  # type: ignore[misc]
         groups: Sequence[object] | None = None,
     ) -> dict[str, float | int | str]:
         # Not at the head: medtune.evaluation loads torch, which loading the module does not need.
-        from medtune.evaluation.intervals import fraction_interval
         from medtune.evaluation.rouge import has_words, rouge_l
+        from medtune.stats.intervals import fraction_interval
 
         names = read_groups(groups, len(predictions))
         wordless = [n for n, reference in enumerate(references) if not has_words(reference)]

@@ -1,0 +1,1 @@
+"""What was measured, on disk: scores and paired outcomes, and what pairs come to. No torch."""
