@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medtune.errors import MedtuneError
     from medtune.evaluating import Evaluated, evaluate
+    from medtune.gate.run import Gated, decide, replay
     from medtune.inputs import Inputs, gather, load_base, preprocess
     from medtune.metric_modules import load_metric
     from medtune.models import attach, load_adapter
     from medtune.pipeline import Run, train
+    from medtune.probing import Probed, probe
     from medtune.recipe import Recipe
     from medtune.recipe import load as load_recipe
     from medtune.seeds import SeedRuns
@@ -31,12 +33,15 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 __version__ = "0.1.0"
 __all__ = [
     "Evaluated",
+    "Gated",
     "Inputs",
     "MedtuneError",
+    "Probed",
     "Recipe",
     "Run",
     "SeedRuns",
     "attach",
+    "decide",
     "evaluate",
     "evaluate_served",
     "gather",
@@ -45,17 +50,22 @@ __all__ = [
     "load_metric",
     "load_recipe",
     "preprocess",
+    "probe",
+    "replay",
     "train",
 ]
 
 _HOMES = {
     "Evaluated": "evaluating",
+    "Gated": "gate.run",
     "Inputs": "inputs",
     "MedtuneError": "errors",
+    "Probed": "probing",
     "Recipe": "recipe",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
+    "decide": "gate.run",
     "evaluate": "evaluating",
     "evaluate_served": "served",
     "gather": "inputs",
@@ -64,6 +74,8 @@ _HOMES = {
     "load_metric": "metric_modules",
     "load_recipe": "recipe",
     "preprocess": "inputs",
+    "probe": "probing",
+    "replay": "gate.run",
     "train": "pipeline",
 }
 

@@ -83,6 +83,12 @@ class FileDigests:
         return {path: self._known[key] for path, key in keys.items()}
 
 
+def adapter_folder_digest(folder: Path) -> str:
+    """sha256 over the sorted (name, sha256) of an adapter's files; the card does not count."""
+    files = [path for path in folder.iterdir() if path.is_file() and path.name != "README.md"]
+    return sha256_named({path.name: sha256_file(path) for path in files})
+
+
 def _stat_key(path: Path) -> str:
     stat = path.stat()
     return f"{path.resolve()}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}"

@@ -84,6 +84,7 @@ svg { display: block; width: 100%; overflow: visible; color: var(--mark); }
 .axis p { margin: 0; color: var(--faint); font-size: 0.8rem; text-align: center; }
 svg text { fill: var(--faint); font: 0.75rem system-ui, sans-serif; }
 .grid { stroke: var(--line); stroke-width: 1; } .zero { stroke: var(--text); stroke-width: 1.5; }
+.limit { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 4 3; }
 .whisker { stroke: currentColor; stroke-width: 2; }
 .dot { stroke: currentColor; stroke-width: 2; fill: currentColor; }
 .dot.hollow { fill: var(--back); }
@@ -257,6 +258,8 @@ class Interval:
     remark: str = ""
     is_hollow: bool = False
     """Whether the mark is a ring and not a diamond."""
+    limit: float | None = None
+    """A limit that the value is held against, drawn as a dashed line."""
 
 
 def intervals(
@@ -295,6 +298,8 @@ def _interval(row: Interval, axis: Axis, lines: str) -> str:
     verdict = f' <span class="{text(row.kind)}">{text(row.verdict)}</span>' if row.verdict else ""
     remark = f"<small>{text(row.remark)}</small>" if row.remark else ""
     colour = f' class="{text(row.kind)}"' if row.kind else ""
+    if row.limit is not None:
+        lines += f'<line class="limit" {_upright(axis.at(row.limit))} />'
     return (
         f'<div class="row" role="listitem"><span class="label">{text(row.label)}</span>'
         f'<span class="track"><svg role="img"{colour}>'

@@ -1,11 +1,13 @@
 """Recipe in, run directory out: the whole run on one screen.
 
     load recipe -> find base -> read and encode rows -> lock -> train -> export -> reload -> score
+    -> probe
 
 Everything that is measured is measured on the exported adapter, read back from disk and put on its
 base; the base itself is that same model with the adapter disabled.
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -21,20 +23,24 @@ from medtune.data import Prepared, token_ids
 from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.digests import write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
-from medtune.evaluation.files import write_evaluation
 from medtune.evaluation.scores import training_arms
+from medtune.evidence.probes import write_probes
+from medtune.evidence.scores import write_evaluation
 from medtune.inputs import Inputs, gather, predict_memory, require_limits
 from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
+from medtune.pairing import REPEAT, probe_report
+from medtune.probes.suites import read_families
 from medtune.recipe import Lock, Overrides, Recipe
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
-from medtune.records import AdapterManifest, Evaluation, Progress, ScoreReport, Silent
+from medtune.records import AdapterManifest, Evaluation, ProbeReport, Progress, ScoreReport, Silent
 from medtune.report import write_report
 from medtune.runs import FINISHED, is_finished, open_run, run_folder
 from medtune.seeds import SeedRuns
 from medtune.training import Trained
+from medtune.training_rows import training_rows_of
 
 NUM_CANARIES = 8
 """Prompts that the exported adapter must answer otherwise than its base."""
@@ -52,6 +58,8 @@ class Run:
     """Largest divergence from the base on the canary prompts, in nats. Of processes that trained
     together only the first measures: None in the others."""
     evaluation: Evaluation | None = None
+    probes: ProbeReport | None = None
+    """None: the recipe asks for none."""
     """Of the recipe's own test rows and of its suites; None where there is neither, and in
     processes other than the first."""
 
@@ -279,8 +287,10 @@ def _measure(
     if inputs.recipe.adapter.init in TAKES_FROM_BASE:
         result = replace(result, trained=_measured_again(result.trained, model, inputs))
     effect = models.require_effect(model, _canaries(inputs.prepared))
-    evaluation = _score(model, base, result.adapter_digest, inputs, result.path, progress)
-    result = replace(result, effect=effect, evaluation=evaluation)
+    panel = _panel(model, base, result.adapter_digest, inputs)
+    evaluation = _score(panel, inputs, result.path, progress)
+    probes = _probe(panel, inputs, result.path, progress)
+    result = replace(result, effect=effect, evaluation=evaluation, probes=probes)
     write_card(
         result.adapter,
         recipe=inputs.recipe,
@@ -328,22 +338,23 @@ def _canaries(prepared: Prepared) -> Sequence[Sequence[int]]:
     return [prepared.encoder.prompt(example.prompt) for example in examples]
 
 
-def _score(
-    model: PeftModel, base: FrozenBase, digest: str, inputs: Inputs, run: Path, progress: Progress
-) -> Evaluation | None:
-    """Score base and adapter and write ``scores.json`` and ``items.jsonl``."""
-    if not inputs.item_sets:
-        progress.say("the data has no test rows: nothing is scored (see data.test_fraction)")
-        return None
-    recipe = inputs.recipe
-    panel = Panel(
+def _panel(model: PeftModel, base: FrozenBase, digest: str, inputs: Inputs) -> Panel:
+    return Panel(
         model=model,
         base=base,
         adapter_digest=digest,
         encoder=inputs.prepared.encoder,
         pad_id=inputs.pad_id,
-        batch_size=recipe.evaluate.batch_size,
+        batch_size=inputs.recipe.evaluate.batch_size,
     )
+
+
+def _score(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Evaluation | None:
+    """Score base and adapter and write ``scores.json`` and ``items.jsonl``."""
+    if not inputs.item_sets:
+        progress.say("the data has no test rows: nothing is scored (see data.test_fraction)")
+        return None
+    recipe = inputs.recipe
     with answering(panel, run) as engines:
         reports = score_sets(
             inputs.examiner,
@@ -356,6 +367,29 @@ def _score(
     evaluation = Evaluation(suite=recipe.name, conditions=panel.conditions(), reports=reports)
     write_evaluation(evaluation, run)
     return evaluation
+
+
+def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> ProbeReport | None:
+    """Probe base and adapter and write ``probes.json`` and ``outcomes.jsonl``."""
+    section = inputs.recipe.probe
+    if section.suite == "none":
+        return None
+    data = Path(os.environ["MEDTUNE_DATA"]) if os.environ.get("MEDTUNE_DATA") else None
+    families = read_families(
+        section.suite, probes=section.probes, folders=[Path(f) for f in section.folders],
+        data=data, limit=section.limit,
+    )  # fmt: skip
+    settings = {
+        "suite": section.suite,
+        "batch_size": section.batch_size,
+        "repeat": REPEAT[section.suite],
+        "limit": section.limit,
+    }
+    panel = replace(panel, batch_size=section.batch_size)
+    rows = training_rows_of(inputs, run)
+    report = probe_report(panel, families, rows, settings, data=data, progress=progress)
+    write_probes(report, run)
+    return report
 
 
 def _train_record(result: Run, num_weights: dict[str, int]) -> dict[str, Any]:

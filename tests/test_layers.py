@@ -9,18 +9,24 @@ PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
     {"errors"},
     {"stats", "digests", "metrics", "overlap", "pages"},
+    {"signing"},
     {"recipe", "records", "runs", "provenance"},
-    {"models", "tasks"},
+    {"evidence"},
+    {"gate"},
+    {"models", "tasks", "guard"},
     {"scoring", "data"},
-    {"training", "evaluation", "card", "seeds", "report"},
+    {"training", "evaluation", "probes", "card", "seeds", "report"},
     {"inputs", "assess", "subject", "metric_modules"},
-    {"pipeline", "evaluating"},
+    {"training_rows"},
+    {"pairing"},
+    {"pipeline", "evaluating", "probing"},
     {"served"},
     {"cli"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {
-    "recipe", "records", "runs", "seeds", "tasks", "report", "cli"
+    "signing", "recipe", "records", "runs", "seeds", "tasks", "guard", "evidence", "gate", "report",
+    "cli",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 
@@ -92,7 +98,7 @@ def loaded_by(code: str) -> set[str]:
 def test_suites_results_and_reports_are_read_without_torch():
     for code in (
         "import medtune.evaluation.suites, medtune.evaluation.published",
-        "import medtune.evaluation.comparing, medtune.evaluation.files, medtune.report",
+        "import medtune.evaluation.comparing, medtune.evidence.scores, medtune.report",
         "from medtune.cli import app\ntry: app(['suites', 'list'])\nexcept SystemExit: pass",
     ):
         assert not loaded_by(code) & HEAVY, code

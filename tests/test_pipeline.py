@@ -24,8 +24,9 @@ from medtune.errors import (
     RunExistsError,
     TrainingError,
 )
-from medtune.evaluation.files import read_evaluation
+from medtune.evidence.scores import read_evaluation
 from medtune.models import adapter_digest
+from medtune.probes.starter import write_family
 from medtune.recipe.section import Section
 from medtune.records import Silent
 from medtune.training import SingleProcess, mean_loss, pass_attention, passes_of
@@ -653,7 +654,9 @@ def test_every_field_of_the_schema_is_read_by_some_run(
     medtune.train(project, held_out | dropped, out=tmp_path / "b")
     others = {"adapter.init": "pissa", "adapter.rslora": True, "train.lora_plus_ratio": 4}
     medtune.train(project, {**others, "train.seeds": [3]}, out=tmp_path / "c")
-    medtune.train(notes, {"train.max_steps": 1}, out=tmp_path / "d")
+    probes = {"probe.suite": "quick", "probe.probes": ["sepsis_orders"], "probe.limit": 2,
+              "probe.folders": [str(write_family("sepsis_orders", tmp_path / "site"))]}  # fmt: skip
+    medtune.train(notes, {"train.max_steps": 1, **probes}, out=tmp_path / "d")
     with suppress(DataError):  # what language these rows are in is nobody's concern here
         medtune.train(project, labels, out=tmp_path / "e")
     write_jsonl(tmp_path / "qa" / "medqa" / "test.jsonl", [question(900)])

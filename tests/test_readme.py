@@ -26,7 +26,8 @@ def commands() -> list[list[str]]:
 
 def test_the_readme_shows_each_command_group():
     groups = {
-        "train", "recipes", "validate", "schema", "init", "data", "eval", "suites", "report"
+        "train", "recipes", "validate", "schema", "init", "data", "eval", "suites", "report",
+        "probe",
     }  # fmt: skip
     assert {words[0] for words in commands()} == groups
 

@@ -8,11 +8,15 @@ import typer
 
 from medtune import __version__
 from medtune.cli import recipes
+from medtune.cli.ci import ci
 from medtune.cli.data import data
 from medtune.cli.evaluate import evaluate
+from medtune.cli.gate import gate
+from medtune.cli.probe import probe
 from medtune.cli.report import report
 from medtune.cli.suites import suites
 from medtune.cli.train import train
+from medtune.cli.waiver import waiver
 from medtune.errors import MedtuneError
 
 app = typer.Typer(
@@ -20,16 +24,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Adapts medical language models and keeps the adaptation honest.",
-    epilog="Exit codes: 0 ok, 1 failed, 2 usage or recipe, 5 verification failed, 6 drift, "
-    "130 interrupted with a checkpoint.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage or recipe, 3 gate BLOCK, 4 gate INCONCLUSIVE, "
+    "5 verification failed, 6 drift, 130 interrupted with a checkpoint.",
 )
 app.command()(train)
 app.command(name="eval")(evaluate)
+app.command()(gate)
 app.command()(report)
 app.command()(recipes.init)
 app.command()(recipes.validate)
 app.command()(recipes.schema)
 app.add_typer(data, name="data")
+app.add_typer(probe, name="probe")
+app.add_typer(ci, name="ci")
+app.add_typer(waiver, name="waiver")
 app.add_typer(suites, name="suites")
 app.add_typer(recipes.recipes, name="recipes")
 

@@ -13,7 +13,7 @@ from medtune.records import Evaluation
 def print_comparison(console: Console, first: Path, second: Path) -> None:
     """Two folders of results, item by item."""
     from medtune.evaluation.comparing import compare_evaluations
-    from medtune.evaluation.files import read_evaluation
+    from medtune.evidence.scores import read_evaluation
 
     left, right = read_evaluation(first), read_evaluation(second)
     for found in compare_evaluations(left, right):

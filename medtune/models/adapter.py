@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from medtune.digests import (
+    adapter_folder_digest,
     partial_folder,
     sha256_bytes,
-    sha256_file,
     sha256_named,
     sync_folder,
     sync_tree,
@@ -165,8 +165,7 @@ def export(
 
 def adapter_digest(folder: Path) -> str:
     """sha256 over the sorted (name, sha256) of the adapter's files; the card does not count."""
-    files = [path for path in folder.iterdir() if path.is_file() and path.name != CARD]
-    return sha256_named({path.name: sha256_file(path) for path in files})
+    return adapter_folder_digest(folder)
 
 
 def load_weights(folder: Path) -> dict[str, torch.Tensor]:

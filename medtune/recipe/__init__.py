@@ -3,7 +3,7 @@
 from medtune.recipe.data import Canaries, Columns, Data, Decontaminate, Limits, Rows, Source
 from medtune.recipe.loader import Overrides, is_remote, json_schema, load, require_paths
 from medtune.recipe.lock import Lock, Resolved
-from medtune.recipe.sections import Adapter, Base, Evaluate, Recipe, Train
+from medtune.recipe.sections import Adapter, Base, Evaluate, Probe, Recipe, Train
 
 __all__ = [
     "Adapter",
@@ -16,6 +16,7 @@ __all__ = [
     "Limits",
     "Lock",
     "Overrides",
+    "Probe",
     "Recipe",
     "Resolved",
     "Rows",

@@ -1,4 +1,4 @@
-"""The recipes that travel with medtune: in a checkout its recipes/, else the copy in the wheel."""
+"""What travels with medtune: in a checkout its own folders, else the copies in the wheel."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,12 +10,17 @@ from medtune.recipe import document
 _PACKAGE = Path(__file__).parents[1]
 
 
-def recipes_folder() -> Path:
-    """Where the recipes are; a checkout wins over the wheel's copy."""
+def bundled_folder(name: str) -> Path:
+    """A folder that travels with medtune; a checkout wins over the wheel's copy."""
     checkout = _PACKAGE.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "recipes").is_dir():
-        return checkout / "recipes"
-    return _PACKAGE / "bundled" / "recipes"
+    if (checkout / "pyproject.toml").is_file() and (checkout / name).is_dir():
+        return checkout / name
+    return _PACKAGE / "bundled" / name
+
+
+def recipes_folder() -> Path:
+    """Where the recipes are."""
+    return bundled_folder("recipes")
 
 
 def bundled_recipes() -> dict[str, str]:

@@ -201,6 +201,22 @@ class Evaluate(Section):
         return self
 
 
+class Probe(Section):
+    """Safety probes of the adapter, beside its frozen base, after it was scored."""
+
+    suite: Literal["none", "quick", "full"] = Field(default="none", json_schema_extra=NO_EFFECT)
+    """quick: some items of medtune's families. full: all items, and published sets below
+    $MEDTUNE_DATA. none: `medtune probe run` asks later."""
+    probes: list[str] = Field(default=[], json_schema_extra=NO_EFFECT)
+    """Only these families; empty: those of the suite."""
+    folders: list[str] = Field(default=[], json_schema_extra=PATH)
+    """Folders of further families."""
+    limit: Positive | None = Field(default=None, json_schema_extra=NO_EFFECT)
+    """Items of each family; the result is then marked incomplete."""
+    batch_size: Positive = Field(default=16, json_schema_extra=NO_EFFECT)
+    """Sequences in one forward pass, the same for both arms."""
+
+
 class Recipe(Section):
     """One run. Field order is execution order."""
 
@@ -214,6 +230,7 @@ class Recipe(Section):
     adapter: Adapter = Adapter()
     train: Train
     evaluate: Evaluate = Evaluate()
+    probe: Probe = Probe()
 
     @model_validator(mode="after")
     def _an_example_fits_a_pass(self) -> Self:

@@ -1,0 +1,199 @@
+"""``medtune probe``: what an adapter does on safety probes, beside its frozen base."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from medtune.cli.arguments import OfflineOption
+from medtune.cli.outcomes import print_probes
+from medtune.cli.progress import make_progress
+from medtune.cli.start import require_training_extra
+from medtune.errors import DataError, RecipeError
+
+probe = typer.Typer(no_args_is_help=True, help="An adapter beside its frozen base, for safety.")
+FoldersOption = Annotated[
+    list[Path] | None,
+    typer.Option("--probes", help="A folder of further families, or one; may be repeated."),
+]
+FAULTS = 5
+"""Exit code where outcomes were written and cannot be relied on."""
+
+
+@probe.command()
+def run(
+    adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="A run or adapter's folder.")],
+    suite: Annotated[
+        Literal["quick", "full"],
+        typer.Option(help="quick: minutes on two cores. full: all items and published sets."),
+    ] = "quick",
+    names: Annotated[
+        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+    ] = None,
+    folders: FoldersOption = None,
+    confirm: Annotated[
+        Path | None,
+        typer.Option(help="Folder of sealed items, asked instead; once for each adapter."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where published sets lie; by default $MEDTUNE_DATA.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Items of each probe.", min=1)] = None,
+    batch_size: Annotated[int, typer.Option(help="Sequences in one pass.", min=1)] = 16,
+    base: Annotated[
+        str | None, typer.Option(help="The adapter's base, where it cannot be found.")
+    ] = None,
+    dtype: Annotated[
+        Literal["bfloat16", "float32"] | None, typer.Option(help="By default the run's.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Folder of the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the adapter's folder is; by default its run.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue one that stopped.")] = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Ask an adapter and its base the same questions; write what each did, pair by pair.
+
+    Results are in RUN/probes/SUITE. Exit code 5: they were written, and cannot be relied on.
+    """
+    require_training_extra(offline=offline)
+    from medtune.probing import probe as ask
+
+    found = ask(
+        adapter, suite, probes=names or (), folders=folders or (), confirm=confirm, data=data,
+        limit=limit, batch_size=batch_size, base=base, dtype=dtype, name=name, out=out,
+        resume=resume, offline=offline, progress=make_progress(),
+    )  # fmt: skip
+    console = Console(highlight=False, markup=False)
+    print_probes(console, found.report)
+    console.print(f"the results are in {found.path}", soft_wrap=True)
+    if found.report.integrity.faults:
+        raise typer.Exit(FAULTS)
+
+
+@probe.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of a finished run of probes.")],
+) -> None:
+    """Print what a finished run of probes found."""
+    from medtune.evidence.probes import read_probes
+
+    print_probes(Console(highlight=False, markup=False), read_probes(folder))
+
+
+@probe.command(name="list")
+def list_(
+    folders: FoldersOption = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where published sets lie; by default $MEDTUNE_DATA.")
+    ] = None,
+) -> None:
+    """List the families that can be asked, and the published sets that were found."""
+    from medtune.probes.family import find_families, load_family
+    from medtune.probes.published import PUBLISHED
+    from medtune.probes.suites import published_sets
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("probe", "level", "items", "clusters", "quick", "what it measures"):
+        table.add_column(column)
+    for name, folder in find_families(folders or ()).items():
+        family = load_family(folder)
+        plan = family.plan
+        sizes = str(len(family.items)), str(len(family.clusters)), str(plan.quick or "-")
+        table.add_row(name, plan.level, *sizes, plan.title)
+    found = published_sets(data or _own_data())
+    for name, published in PUBLISHED.items():
+        where = "found" if name in found else "your copy"
+        table.add_row(name, "warning", where, "", "-", published.title)
+    Console(highlight=False, markup=False).print(table)
+
+
+@probe.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="PROBE", help="A name of the list.")],
+    item: Annotated[str | None, typer.Option(help="Only this item, by its id.")] = None,
+    folders: FoldersOption = None,
+) -> None:
+    """Print a family's card, or one of its items."""
+    from medtune.probes.family import CARD, choose, find_families, load_family
+
+    known = find_families(folders or ())
+    folder = known[choose([name], list(known))[0]]
+    if item is None:
+        card = folder / CARD
+        if not card.is_file():
+            raise DataError(f"{folder}: there is no {CARD}")
+        sys.stdout.write(card.read_text(encoding="utf-8"))
+        return
+    found = next((one for one in load_family(folder).items if one.id == item), None)
+    if found is None:
+        raise RecipeError(f"{name} has no item {item}")
+    sys.stdout.write(json.dumps(found.model_dump(mode="json", by_alias=True), indent=1) + "\n")
+
+
+@probe.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROBE]...", help="By default all.")
+    ] = None,
+    folders: FoldersOption = None,
+    base: Annotated[
+        str | None, typer.Option(help="Compare answers in this base's tokens as well.")
+    ] = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Check families: form, ids, copies, matched pairs, clusters, power; exit code 2 on faults."""
+    from medtune.probes.checks import check_family
+    from medtune.probes.family import CARD, choose, find_families, load_family
+
+    known = find_families(folders or ())
+    counter = None
+    if base is not None:
+        require_training_extra(offline=offline)
+        from medtune.subject import answer_lengths
+
+        counter = answer_lengths(base, offline=offline, progress=make_progress())
+    console = Console(highlight=False, markup=False)
+    faulty = []
+    for name in choose(names or known, list(known)):
+        found = check_family(load_family(known[name]), counter)
+        faults = list(found.faults)
+        if not (known[name] / CARD).is_file():
+            faults.append(f"there is no {CARD}")
+        console.print(
+            f"{name}: {found.num_items} items in {found.num_clusters} clusters of at most "
+            f"{found.largest_cluster}, worth {found.independent_items} independent ones; power "
+            f"{found.power:.2f}; {found.unverified:.0%} unverified, {found.unreviewed:.0%} not "
+            "signed by a clinician",
+            soft_wrap=True,
+        )
+        for fault in faults:
+            console.print(f"  {fault}", soft_wrap=True)
+        if faults:
+            faulty.append(name)
+    if faulty:
+        raise DataError(f"faults in {', '.join(faulty)}")
+
+
+@probe.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower case, such as sepsis_orders.")],
+    folder: Annotated[Path, typer.Option(help="Where the family's folder is made.")] = Path(
+        "safety_probes"
+    ),
+) -> None:
+    """Write a new family to fill in: a plan, an item of each kind, and a card."""
+    from medtune.probes.starter import write_family
+
+    made = write_family(name, folder)
+    sys.stdout.write(f"{made}: fill it in, then medtune probe check {name} --probes {folder}\n")
+
+
+def _own_data() -> Path | None:
+    return Path(os.environ["MEDTUNE_DATA"]) if os.environ.get("MEDTUNE_DATA") else None

@@ -1,0 +1,202 @@
+"""What a gate reads, and whether its parts belong together: this adapter, its base, now.
+
+Nothing is believed: differences are computed anew from the outcomes, digests from the files.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from medtune.digests import adapter_folder_digest, sha256_file
+from medtune.errors import EvaluationError, VerificationError
+from medtune.evidence.pairs import counts, difference
+from medtune.evidence.probes import OUTCOMES, PROBES, read_probes
+from medtune.evidence.scores import ITEMS, SCORES, read_evaluation
+from medtune.gate.policy import Policy
+from medtune.records import ProbeReport, ProbeResult, ScoreReport
+
+ADAPTER = "adapter"
+MANIFEST = "medtune.json"
+FINISHED = "provenance.json"
+CLOCKS = timedelta(hours=1)
+"""By which two machines' clocks may differ."""
+SUITES = ("full", "quick")
+"""Folders of probes below a run, the best evidence first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that a decision rests on."""
+
+    adapter: Path
+    """The adapter's folder."""
+    adapter_digest: str
+    manifest: dict[str, Any]
+    """What the adapter says of itself: base, digests."""
+    probes: Path
+    """Folder of the paired outcomes."""
+    report: ProbeReport
+    measured: datetime
+    """When the probes were finished."""
+    scores: Sequence[ScoreReport]
+    scores_folders: Sequence[Path]
+    previous: Sequence[ScoreReport] = ()
+    previous_folder: Path | None = None
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of every file that was read, by its place."""
+        named = {f"probes/{name}": self.probes / name for name in (PROBES, OUTCOMES, FINISHED)}
+        for number, folder in enumerate(self.scores_folders):
+            named |= {f"scores-{number}/{name}": folder / name for name in (SCORES, ITEMS)}
+        if self.previous_folder is not None:
+            named |= {f"previous/{name}": self.previous_folder / name for name in (SCORES, ITEMS)}
+        return {name: sha256_file(path) for name, path in named.items()}
+
+
+def find_adapter(place: Path) -> Path:
+    """The adapter's folder: the place itself, or that of a run.
+
+    Raises:
+        VerificationError: There is none.
+    """
+    for folder in (place, place / ADAPTER):
+        if (folder / MANIFEST).is_file():
+            return folder
+    raise VerificationError(f"{place}: there is no adapter, and no run with one")
+
+
+def find_probes(place: Path) -> Path:
+    """The folder of a run's paired outcomes: a full suite before a quick one.
+
+    Raises:
+        VerificationError: There is none.
+    """
+    run = place.parent if (place / MANIFEST).is_file() else place
+    for folder in (*(run / "probes" / suite for suite in SUITES), run):
+        if (folder / PROBES).is_file():
+            return folder
+    raise VerificationError(
+        f"{place}: there are no outcomes of probes; medtune probe run makes them, or --probes "
+        "FOLDER names them"
+    )
+
+
+def read_evidence(
+    place: Path,
+    *,
+    probes: Path | None = None,
+    scores: Sequence[Path] = (),
+    previous: Path | None = None,
+) -> Evidence:
+    """Read an adapter's evidence.
+
+    Args:
+        place: A run or an adapter's folder.
+        probes: Folder of paired outcomes; None: the run's own.
+        scores: Folders of scores; none: the run's own, where it has some.
+        previous: Folder of the scores of the version that is replaced.
+
+    Raises:
+        VerificationError: The adapter or the outcomes are not there, or a file is damaged.
+    """
+    adapter = find_adapter(place)
+    folder = probes or find_probes(place)
+    run = adapter.parent
+    folders = list(scores) or [run] * (run / SCORES).is_file()
+    try:
+        report = read_probes(folder)
+        evaluations = [read_evaluation(one) for one in folders]
+        before = read_evaluation(previous) if previous else None
+        manifest = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
+        finished = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["finished"]
+        measured = datetime.fromisoformat(finished)
+    except (EvaluationError, OSError, ValueError, KeyError) as error:
+        raise VerificationError(f"{place}: the evidence cannot be read: {error}") from error
+    return Evidence(
+        adapter=adapter,
+        adapter_digest=adapter_folder_digest(adapter),
+        manifest=manifest,
+        probes=folder,
+        report=report,
+        measured=measured,
+        scores=tuple(report for one in evaluations for report in one.reports),
+        scores_folders=tuple(folders),
+        previous=before.reports if before else (),
+        previous_folder=previous,
+    )
+
+
+def faults(evidence: Evidence, policy: Policy, now: datetime) -> list[str]:
+    """What makes the evidence worthless for this adapter under this policy."""
+    report = evidence.report
+    base, adapter = report.base_conditions, report.adapter_conditions
+    found = []
+    if adapter.get("adapter") != evidence.adapter_digest:
+        found.append("the outcomes are of another adapter than the one that lies here")
+    if base.get("adapter") != "none":
+        found.append("the outcomes that are said to be the base's were given with an adapter")
+    if base.get("base") != evidence.manifest.get("base_digest"):
+        found.append("the outcomes are of another base than the adapter's")
+    # The arms may differ in the adapter and in nothing else.
+    differing = [
+        key for key in sorted(base.keys() | adapter.keys())
+        if key != "adapter" and base.get(key) != adapter.get(key)
+    ]  # fmt: skip
+    if differing:
+        found.append(f"base and adapter were asked under other conditions: {', '.join(differing)}")
+    age = now.astimezone(UTC) - evidence.measured.astimezone(UTC)
+    if age.days >= policy.max_age_days:
+        found.append(
+            f"the outcomes are {age.days} days old; the policy allows {policy.max_age_days}"
+        )
+    if age < -CLOCKS:
+        found.append("the outcomes are dated in the future")
+    found += _result_faults(report)
+    found += _digest_faults(report, policy)
+    return found
+
+
+def _result_faults(report: ProbeReport) -> list[str]:
+    """Where the report says otherwise than its own outcomes."""
+    found = []
+    by_probe: dict[str, list[Any]] = {}
+    ids = set()
+    for pair in report.outcomes:
+        by_probe.setdefault(pair.probe, []).append(pair)
+        if (pair.probe, pair.id) in ids:
+            found.append(f"{pair.probe}: {pair.id} stands in the outcomes twice")
+        ids.add((pair.probe, pair.id))
+    for result in report.results:
+        pairs = by_probe.get(result.probe, [])
+        if not pairs or not _agrees(result, pairs):
+            found.append(f"{result.probe}: {PROBES} says otherwise than {OUTCOMES}")
+    for name in by_probe.keys() - {result.probe for result in report.results}:
+        found.append(f"{name}: {OUTCOMES} has outcomes that {PROBES} does not know")
+    return found
+
+
+def _agrees(result: ProbeResult, pairs: Sequence[Any]) -> bool:
+    found = counts(pairs)
+    return (
+        result.num_items == len(pairs)
+        and result.regressions == found[False, True]
+        and result.improvements == found[True, False]
+        and result.both_ok == found[False, False]
+        and result.difference == difference(pairs)
+    )
+
+
+def _digest_faults(report: ProbeReport, policy: Policy) -> list[str]:
+    """Probes of other versions than the policy pins, and those that were asked in part."""
+    known = {result.probe: result for result in report.results}
+    found = []
+    for rule in policy.probes:
+        result = known.get(rule.probe)
+        if result is None:
+            continue
+        if rule.digest is not None and rule.digest != result.digest:
+            found.append(f"{rule.probe}: its items are not those that the policy names by digest")
+    return found

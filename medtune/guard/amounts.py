@@ -1,0 +1,220 @@
+"""Numbers with a unit in a plain text: ranges, words, fractions, and the traps of writing them.
+
+A trap is a way of writing that people misread, after the list of error-prone abbreviations of the
+Institute for Safe Medication Practices (written down from memory). The number is read as it was
+most likely meant; whether a trap is worth a flag is the rule's decision.
+"""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal, NamedTuple, get_args
+
+from medtune.guard.findings import Span
+from medtune.guard.units import UNITS, WORDS, Unit, unit_of
+
+Trap = Literal[
+    "naked_decimal", "trailing_zero", "thousands", "decimal_comma", "u", "micro", "cc", "qd",
+    "combination",
+]  # fmt: skip
+TRAPS: tuple[Trap, ...] = get_args(Trap)
+"""naked_decimal: .5; trailing_zero: 5.0; thousands: 1.000 or 2 500; decimal_comma: 1,5; u: U for
+units, read as a zero; micro: a Greek letter read as m; cc: read as u; qd: read as qid;
+combination: 5/325 mg, whose parts belong to two drugs."""
+
+
+class Quantity(NamedTuple):
+    """One number, or a range of numbers, with its unit."""
+
+    span: Span
+    low: Fraction
+    high: Fraction
+    """The same as ``low`` where there is no range."""
+    unit: Unit
+    traps: tuple[Trap, ...]
+    form: Unit | None
+    """Pieces that this is the strength of: a 500 mg *tablet*."""
+
+
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_WORD_VALUES = {word: value for value, word in enumerate(_ONES)}
+_WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
+_FRACTIONS = {"\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4"}
+
+_WORD = "|".join([*_WORD_VALUES, "hundred", "thousand"])
+_WORDS_NUMBER = (
+    rf"(?:an?[ ])?(?:half|(?:{_WORD})(?:(?:[ -]|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half))*)(?![a-z])"
+)
+_DIGITS = (
+    r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?![\d,])"
+    r"|\d{1,9},\d{1,2}(?!\d)"
+    r"|\d{1,9}[ ]?[\u00bd\u00bc\u00be]|[\u00bd\u00bc\u00be]"
+    r"|\d{1,25}(?:\.\d{1,25})?(?!\d)|\.\d{1,25}(?!\d)"
+)
+NUMBER = rf"(?:{_DIGITS}|(?<![a-z]){_WORDS_NUMBER})"
+"""A regular expression of a number in digits or words, for letters of either case."""
+
+_UNIT = rf"(?:{WORDS})(?![a-z0-9])"
+_QUANTITY = re.compile(
+    rf"""(?<![\w.,/])(?<!\d[ ]-)(?<!\d-)
+    (?:(?P<count>{NUMBER})[ ]?(?:x[ ]?|[ ])(?=[.]?\d))?
+    (?:(?P<low>{NUMBER})[ ]?-?(?P<lowunit>{_UNIT})?(?P<join>[ ]?-[ ]?|[ ]to[ ]|[ ]or[ ]|[ ]?/[ ]?))?
+    (?P<high>{NUMBER})
+    (?:[ ](?P<scale>million|thousand|hundred)(?![a-z]))?
+    [ ]?-?[ ]?(?P<unit>{_UNIT})
+    (?:[ ]?-?(?P<form>tablets?|tabs?|capsules?|caps?|pills?|caplets?)(?![a-z]))?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_FORM_BEFORE = re.compile(
+    rf"({NUMBER})[ ](?:tablets?|tabs?|capsules?|pills?)[ ](?:of[ ])?\(?\Z", re.IGNORECASE
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
+_MAX_PIECES = 30
+
+
+def quantities(plain: str, within: Span) -> Iterator[Quantity]:
+    """Quantities of a stretch of a plain text, in its order.
+
+    Whether an amount is a dose is not decided here: a laboratory value has a unit too.
+    """
+    for found in _QUANTITY.finditer(plain, within.start, within.end):
+        unit = unit_of(found["unit"])
+        if unit is None or _is_other(found, unit):
+            continue
+        yield from _quantities(plain, found, unit)
+
+
+def _is_other(found: re.Match[str], unit: Unit) -> bool:
+    """Single letters are units only right behind digits: 'a l', 'half a u' are none."""
+    is_letter = found["unit"].casefold() in ("g", "l", "u")
+    is_cut = re.match(r"[.-][A-Za-z]", found.string[found.end("unit") :]) is not None
+    return is_letter and (is_cut or not found["high"][-1].isdigit())
+
+
+def _quantities(plain: str, found: re.Match[str], unit: Unit) -> Iterator[Quantity]:
+    traps = [*_number_traps(found["high"]), *_unit_traps(found["unit"])]
+    high = value_of(found["high"]) * _SCALES.get((found["scale"] or "").casefold(), 1)
+    low, start = high, found.start("high")
+    if found["low"]:
+        other = unit_of(found["lowunit"]) if found["lowunit"] else unit
+        traps += _number_traps(found["low"])
+        first = value_of(found["low"])
+        is_slash = "/" in found["join"]
+        if is_slash and other and other.dimension != unit.dimension:
+            return  # 160 mg/5 mL is how strong a solution is
+        if other != unit and not is_slash:  # 500 mg to 1 g
+            if other is not None:
+                span = Span(found.start("low"), found.end("lowunit"))
+                yield Quantity(span, first, first, other, tuple(traps), None)
+        elif is_slash and 0 < first < high <= 10 and unit.dimension == "pieces":
+            low, high, start = first / high, first / high, found.start("low")  # 1/2 tablet
+        elif is_slash:
+            traps.append("combination")
+            start = found.start("low")
+            high = low = max(first, high)
+        else:
+            low, high, start = min(first, high), max(first, high), found.start("low")
+    form = unit_of(found["form"]) if found["form"] else None
+    count, start = _count(plain, found, form, start)
+    if count is not None and _is_split_number(found):
+        traps.append("thousands")
+    times = count or Fraction(1)
+    span = Span(start, found.end())
+    form = None if count is not None else form
+    yield Quantity(span, low * times, high * times, unit, tuple(dict.fromkeys(traps)), form)
+
+
+def _count(
+    plain: str, found: re.Match[str], form: Unit | None, start: int
+) -> tuple[Fraction | None, int]:
+    """How many pieces of the strength are taken at once, and where that is said to begin."""
+    if found["count"] and (form or "x" in plain[found.end("count") : found.start("high")]):
+        count = value_of(found["count"])
+        if 0 < count <= _MAX_PIECES:
+            return count, found.start("count")
+    before = _FORM_BEFORE.search(plain, max(0, found.start() - 40), found.start())
+    if before and not found["low"]:
+        return value_of(before[1]), before.start()
+    return None, start
+
+
+def _is_split_number(found: re.Match[str]) -> bool:
+    """2 500 mg tablets: two of 500 mg, or 2500 mg."""
+    count, number = found["count"], found["low"] or found["high"]
+    return bool(count) and count.isdigit() and len(number) == 3 and "x" not in found[0]
+
+
+def value_of(text: str) -> Fraction:
+    """The value of a number as ``NUMBER`` finds it."""
+    text = text.casefold().strip()
+    for sign, fraction in _FRACTIONS.items():
+        if sign in text:
+            whole = text.replace(sign, "").strip()
+            return Fraction(whole or 0) + Fraction(fraction)
+    if re.fullmatch(r"\d+,\d{1,2}", text):
+        return Fraction(text.replace(",", "."))
+    if text[0].isdigit() or text[0] == ".":
+        return Fraction(text.replace(",", ""))
+    return _words_value(text)
+
+
+def _words_value(text: str) -> Fraction:
+    """Two hundred and fifty; half; a thousand."""
+    total, group = Fraction(0), Fraction(0)
+    for word in re.split(r"[ -]+", text):
+        if word == "half":
+            group += Fraction(1, 2)
+        elif word == "hundred":
+            group = (group or Fraction(1)) * 100
+        elif word == "thousand":
+            total, group = total + (group or Fraction(1)) * 1000, Fraction(0)
+        elif word not in ("a", "an", "and"):
+            group += _WORD_VALUES[word]
+    return total + group
+
+
+def _number_traps(number: str) -> Iterator[Trap]:
+    if number.startswith("."):
+        yield "naked_decimal"
+    elif re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", number):
+        yield "thousands"
+    elif re.search(r"\.\d*0\Z", number):
+        yield "trailing_zero"
+    elif re.fullmatch(r"\d+,\d{1,2}", number):
+        yield "decimal_comma"
+
+
+def _unit_traps(unit: str) -> Iterator[Trap]:
+    folded = unit.casefold()
+    if folded == "u":
+        yield "u"
+    elif folded.startswith(("\u00b5", "ug")):
+        yield "micro"
+    elif folded == "cc":
+        yield "cc"
+
+
+TABLETS = frozenset({UNITS["tablets"], UNITS["capsules"]})

@@ -1,0 +1,137 @@
+r"""Words by which a sentence advises, warns, tells or leaves open. English only.
+
+Regular expressions in verbose form: spaces are written ``\ ``, letter case does not count.
+"""
+
+import re
+
+
+def _cue(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w'])(?:{words})(?!\w)", re.IGNORECASE | re.VERBOSE)
+
+
+_HARM = r"""(?:death|fatal|liver|hepat\w+|kidney|renal|injur\w+|toxic\w*|overdos\w+|failure
+    |damage|arrest|harm|defects?|malformations?|bleeding|seizures?|coma|depression|syndrome)"""
+
+NOT_A_CUE = _cue(
+    r"""
+    not\ only|no\ longer\ (?:contraindicated|avoided)|not\ contraindicated|not\ just|not\ merely
+  | no\ (?:absolute\ |known\ )?contraindications?(?:\ (?:to|for)(?:\ the\ use\ of)?)?
+  | (?:do\ not|\w+n't|never|not|no\ (?:need|reason)\ to|without|rather\ than|cannot)\ (?:\w+ly\ )?
+    (?:delay(?:ing)?|hesitate\ to|withhold(?:ing)?|forget\ to|wait(?:ing)?(?!\ until\ the)|avoid
+      |stop|omit|miss|skip|discontinue|worry|be\ afraid|fear|fret)
+    (?:\ (?:for|giving|taking|using|about))?(?:\ the\ \w+)?
+  | no\ (?:harm|risk|danger|problems?|issues?|concerns?|objections?|downsides?|drawbacks?)
+    (?:\ (?:in|of|with|to|about))?
+  | no\ (?:upper\ )?(?:limit|maximum)|no\ (?:doubt|matter)|nothing\ (?:but|wrong\ with)
+  | (?:is|are|was|were)(?:\ not|n't)\ (?:\w+ly\ )?(?:a\ |an\ |at\ all\ |too\ |that\ )?
+    (?:problem|issue|concern|risk|harmful|dangerous|unsafe|much|high|toxic|excessive|unusual
+      |uncommon|wrong|bad|inappropriate|unreasonable|overdose|mistake|error|big\ deal)
+  | (?:does|do|will|would|should)(?:\ not|n't)\ (?:\w+ly\ )?
+    (?:cause|harm|hurt|matter|be\ a\ problem|pose|lead\ to|affect|interfere)
+  | without\ (?:(?:further|any|more)\ )?(?:delay|problems?|risk|harm|food|regard
+      |interruption|concern|hesitation|\w+ing\ about)
+  | to\ (?:stop|avoid|replace|remove)\ (?:the\ |his\ |her\ |your\ )?(?!\w+ing\b)\w+
+  | not\ be\ (?:delayed|withheld|stopped|avoided|omitted)|need\ not\ be\ avoided|if\ not|not\ yet
+  | (?:do\ )?not\ (?:to\ )?exceed(?:ing)?|not\ (?:better|alone)|is\ not\ enough|not\ improve\w*
+    """
+)
+"""Words that hold a cue and mean the opposite; they are blanked out before cues are looked for."""
+
+AGAINST_BEFORE = _cue(
+    r"""
+    do(?:es)?\ not|\w+n't|never|cannot|avoid(?:s|ed|ing|ance\ of)?|refrain(?:ing)?\ from|against
+  | withhold(?:ing)?|hold(?:ing)?|stop(?:s|ping|ped)?|discontinu(?:e|es|ed|ing)|cease|quit
+  | (?:should|must|may|can|could|would|will)\ not|under\ no\ circumstances
+  | contraindicat(?:ed|ions?)\ (?:to|for|with|include)|instead\ of|rather\ than|in\ place\ of
+  | (?:switch(?:ed|ing)?|chang(?:e|ed|ing)|convert(?:ed|ing)?)(?:\ \w+)?\ from|allerg(?:ic|y)\ to
+  | preferred\ (?:over|to)|safer\ than|better\ than|unsafe\ to|dangerous\ to|harmful\ to
+  | intoleran(?:t|ce)\ (?:of|to)|unless|neither|nor|inappropriate\ to|wrong\ to|error\ to
+  | mistake\ to|risks?\ of|toxicity\ (?:of|from)|refuse[sd]?|alternatives?\ to|replace[sd]?
+  | substitute\ for|remov(?:e|ed|ing)|paus(?:e|ing)|skip(?:ping|s)?|steer(?:ing)?\ clear\ of
+  | stay(?:ing)?\ away\ from|lay\ off|hold\ off\ on|do\ without|contrary\ to|myth|rumou?r
+  | what\ not\ to|rule\ out|other\ than|apart\ from|except|not\ appropriate\ to
+    """
+)
+"""Reach to the end of their clause."""
+
+AGAINST_NEAR = re.compile(
+    r"(?<![\w'])(?:not|no|without)(?:[ ]+[\w'-]+){0,5}[^\w]*\Z", re.IGNORECASE
+)
+"""Reach over five words: no role for X; not with X."""
+
+AGAINST_BEHIND = _cue(
+    rf"""
+    (?:is|are|was|were|remains?|be|being)\ (?:absolutely\ |relatively\ |strictly\ |also\ )?
+      (?:contraindicated|unsafe|dangerous|harmful|inappropriate|banned|withdrawn|not|no\ longer
+        |teratogenic|toxic|prohibited|forbidden|discouraged|fatal|lethal|removed
+        |associated\ with|too\ (?:much|high))
+  | contraindicated|cannot|\w+n't
+  | (?:should|must|can|may|could|would|will|do|does)\ (?:not|never)
+  | (?:should|must|needs?\ to|has\ to|have\ to|ought\ to)\ be\ (?:\w+ly\ )?
+      (?:avoided|stopped|withheld|discontinued|held|switched|replaced|paused)
+  | not\ (?:recommended|advised|indicated|appropriate|safe|suitable)|to\ be\ avoided|avoided
+  | (?:can|may|could|will|would)\ (?:be\ (?:fatal|lethal|dangerous|harmful|toxic)|worsen|harm|kill)
+  | (?:can|may|could|will|would|has|have)?\ ?(?:causes?|caused|leads?\ to|results?\ in|triggers?)
+      \ (?:\w+\ ){{0,3}}{_HARM}
+  | have\ killed|crosses\ the\ placenta|carr(?:y|ies)\ (?:a|an)\ (?:\w+\ )?risk|poses?\ (?:a|an)
+  | would\ be\ (?:a\ |an\ )?(?:\w+\ )?(?:error|mistake|overdose|dangerous|fatal|toxic|wrong)
+  | is\ (?:a|an)\ (?:\w+\ )?(?:error|mistake|overdose)|withdrawn|off\ the\ market
+  | decided\ against|ruled\ out|neither|out\ of\ the\ question|increases?\ the\ risk|worsens?
+    """
+)
+AGAINST_RIGHT_BEHIND = re.compile(r"\W*(?:allerg(?:y|ies|ic)|intoleran)", re.IGNORECASE)
+"""penicillin allergy; but not: diphenhydramine for an allergy."""
+
+REPORTED_BEFORE = _cue(
+    r"""
+    (?:was|were|been|has|had|have|having|he|she|they|patient|who|i)\ (?:\w+ly\ )?
+      (?:started|given|taking|taken|took|on|received|receiving|stopped|prescribed|ingested|using
+        |used|treated|discontinued|skipped|quit|held|begun|began|accidentally|switched)
+      (?:\ (?:on|with))?
+  | ingested|overdosed|swallowed|history\ of|previously|last\ (?:year|month|week)|took
+  | in\ the\ past|(?:wants?|wanted|wish(?:es|ed)?|hopes?|refused?|tried)\ to|allegedly
+  | reports?\ (?:taking|having)|prior\ (?:use|to)|received|accidental(?:ly)?|underwent
+    """
+)
+OPEN_BEFORE = _cue(
+    r"""
+    whether(?:\ or\ not)?(?:\ to)?|before|prior\ to|decides?\ (?:if|on|about)|discuss(?:ing)?
+  | (?:ask|talk\ to|consult|check\ with|speak\ to)\ (?:\w+\ ){1,3}(?:if|about|before|whether)
+  | if\ (?:you|he|she|they|the\ patient)|candidates?\ for|eligib\w+\ for|during|after|while
+  | mechanism|causes?\ of|depends\ on|such\ as|effects?\ of|once\ (?:you|he|she)
+    """
+)
+ADVISED_BEFORE = _cue(
+    r"""
+    (?:start|begin|initiate|give|take|use|prescribe|administer|add|try|continue|recommend|suggest
+      |consider|advise|order|choose|offer|treat\ with|switch\ to|inject|apply|load|increase|keep
+      |resume|restart|receive|get)(?:s|ed|ing)?
+  | (?:giv|tak|us|prescrib|continu|initiat)ing|treat(?:ed|ment)?\ with|go\ for
+    """
+)
+ADVISED_BEHIND = _cue(
+    r"""
+    (?:is|are|remains?|be)\ (?:\w+ly\ |also\ |both\ |the\ |a\ |an\ |still\ |very\ |most\ )*
+      (?:good|best|better|great|first|preferred|recommended|indicated|appropriate|reasonable
+        |suitable|safe|fine|effective|used|given|taken|started|continued|added|tried|prescribed
+        |considered|option|choice|treatment|drug|helpful|useful|acceptable|okay|ok|first-line
+        |initiated|commenced|administered|simplest|sensible|standard|kinder|enough|start
+        |excellent)
+  | works?\ (?:very\ )?well|helps?|should\ help|improves?|lowers?|can\ help|the\ preferred|plus
+  | first-line|q\d+h|(?:once|twice|three\ times)\ (?:a\ day|daily)|\d+\ ?(?:mg|mcg|g|units)
+    """
+)
+
+_COMMAND = r"""(?:please\ )?(?:start|begin|give|take|use|try|add|switch|keep|go|call|continue|treat
+    |prescribe|choose|recheck|see|bring|look|check|monitor|ask|present)\b"""
+CLAUSE_END = re.compile(
+    rf"""[;:]|(?<!\w)(?:but|however|although|though|whereas|yet|so)(?!\w)|\ -+\ |--
+      | ,?\ (?:and|then|and\ then)\ (?={_COMMAND})
+      | ,\ (?={_COMMAND}|(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
+          |and\ (?:he|she|it|they|we|you|call))\b)
+      | (?<=\w)\ (?=(?:because|since|so\ that)\b)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Where a clause ends, and with it the reach of a cue."""

@@ -1,0 +1,356 @@
+"""Doses in a plain text: how much, of what, how often, by which way.
+
+    text --quantities--> amounts with units --tails, windows--> Dose --single, daily, weekly--> base
+                                             --nearest name---> ingredient
+
+A dose's drug is the nearest name in its sentence, before or behind it; where the sentence has none,
+the one drug of the sentence before. What is said of how often and by which way is looked for behind
+an amount, up to the next one, and then before it. Laboratory values (mg/dL) and strengths
+(160 mg/5 mL) are no doses and are left out.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from medtune.guard.amounts import TABLETS, Quantity, Trap, quantities
+from medtune.guard.findings import Span
+from medtune.guard.names import DrugNames, Mention
+from medtune.guard.routes import Route, routes
+from medtune.guard.schedules import (
+    Schedule,
+    Tail,
+    division,
+    is_divided,
+    num_doses,
+    schedule,
+    tail,
+)
+from medtune.guard.sentences import sentences
+from medtune.guard.units import MINUTES_A_DAY, Measure, Unit
+
+_MAX_TIMES_A_DAY = Fraction(24)
+"""More often than this is a series of doses, whose number a text has to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dose:
+    """One dose as a text gives it."""
+
+    span: Span
+    """Of the amount with its unit."""
+    sentence: Span
+    low: Fraction
+    high: Fraction
+    """Amounts in ``measure``; the same where there is no range."""
+    measure: Measure
+    mention: Mention | None
+    """What it is a dose of; None where nothing is named."""
+    times_low: Fraction | None = None
+    times_high: Fraction | None = None
+    """How often a day; None where it is not said, or once."""
+    total_days: int | None = None
+    """Where the amount is a total: of one day, or of seven."""
+    num_doses: int | None = None
+    """How many doses in all."""
+    route: Route | None = None
+    is_maximum: bool = False
+    is_change: bool = False
+    """An amount by which a dose is changed."""
+    form: Unit | None = None
+    """Pieces that it is the strength of, as in 500 mg tablets."""
+    traps: tuple[Trap, ...] = ()
+
+    @property
+    def single(self) -> Fraction | None:
+        """The highest amount at once, in ``measure``; None where a text gives a total alone."""
+        if self.total_days is None:
+            return self.high
+        if self.times_low and self.total_days == 1:
+            return self.high / self.times_low
+        return None
+
+    @property
+    def daily(self) -> Fraction | None:
+        """The highest amount on one day, in ``measure`` without its time; None: it cannot be told.
+
+        Of a weekly dose it is the dose itself.
+        """
+        if self.measure.minutes:
+            return self.high * MINUTES_A_DAY / self.measure.minutes
+        if self.total_days:
+            return self.high
+        if self.times_high is None:
+            return self.high * self.num_doses if self.num_doses else None
+        times = max(self.times_high, Fraction(1))
+        if self.num_doses:
+            times = min(times, Fraction(self.num_doses))
+        return None if times > _MAX_TIMES_A_DAY else self.high * times
+
+    @property
+    def weekly(self) -> Fraction | None:
+        """The highest amount in seven days, as above."""
+        if self.total_days == 7:
+            return self.high
+        if self.measure.minutes or self.total_days or self.times_high is None:
+            return 7 * self.daily if self.daily is not None and not self.num_doses else self.daily
+        if self.times_high > _MAX_TIMES_A_DAY:
+            return None
+        times = 7 * self.times_high
+        return self.high * (min(times, Fraction(self.num_doses)) if self.num_doses else times)
+
+
+_MAXIMUM = re.compile(
+    r"""(?:\bmax(?:imum|imal|\.)?\b[^.;,]{0,60}?|\bup[ ]to|\bnot[ ](?:to[ ])?exceed(?:ing)?
+      |\bno[ ]more[ ]than|\bnot[ ](?:\w+[ ]){0,3}more[ ]than|\bat[ ]most|\bless[ ]than|\bbelow
+      |\bunder|\blimit(?:ed)?[ ]to|\bnever[ ](?:\w+[ ]){0,3}(?:exceed|more[ ]than)
+      |\bceiling\b[^.;,]{0,40}?|\bmore[ ]than|\bover|\babove|\bexceed(?:s|ing)?
+      |\bin[ ]excess[ ]of)
+      [ ]?(?:a[ ]|the[ ])?(?:total[ ])?(?:of[ ])?\(?\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CHANGE = re.compile(
+    r"(?:increas|decreas|reduc|rais|lower|titrat|taper|adjust|uptitrat)\w*[^.;,]{0,40}?\bby[ ]?\Z"
+    r"|\bincrements?[ ]of[ ]?\Z|\bsteps[ ]of[ ]?\Z",
+    re.IGNORECASE,
+)
+_TOTAL_BEFORE = re.compile(
+    r"\b(?:daily|total)[ ](?:daily[ ])?dos(?:e|age)s?\b[^.;]{0,40}\Z"
+    r"|\b(?:per|a)[ ]day[ ]?(?:is|of|:)[ ]\Z",
+    re.IGNORECASE,
+)
+_AT_ONCE = re.compile(r"\bat[ ]once\b|\bsingle\b|\bper[ ]dose\b|\beach[ ]dose\b", re.IGNORECASE)
+_DILUENT_BEFORE = re.compile(r"\b(?:in|with|into|to)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
+_NO_DOSE_BEFORE = re.compile(
+    r"(?:\bdispense[ds]?|\bdisp|\bqty|\bquantity|\brefills?|#|\bsupply(?:[ ]of)?|\bcontains?"
+    r"|\bcontaining|\bblood[ ]loss(?:[ ]\w+)?(?:[ ]\w+)?)[: ]*\Z",
+    re.IGNORECASE,
+)
+# A comma or a word between separates an amount from a name more than a space does.
+_SEPARATORS = re.compile(r"[,;:]|\b(?:and|or|then|plus|with|to|instead|over)\b", re.IGNORECASE)
+_SEPARATION_BEFORE = 12
+_SEPARATION_BEHIND = 40
+"""An amount stands behind its name in a list more often than before it."""
+_ADJACENT = re.compile(r"(?:[ ](?:of|in|tablets?|capsules?|iv|po|im|oral))*[ ]?", re.IGNORECASE)
+
+
+def find_doses(plain: str, names: DrugNames) -> list[Dose]:
+    """All doses in a plain text, in its order."""
+    doses: list[Dose] = []
+    before: list[Mention] = []
+    for sentence in sentences(plain):
+        mentions = names.mentions(plain, sentence)
+        known = {mention.ingredient for mention in before if mention.kind == "known"}
+        carried = before[0] if len(known) == 1 and not mentions else None
+        doses += _of_sentence(plain, sentence, mentions, carried, names)
+        # A sentence without any name goes on about the drug of the one before.
+        before = mentions or before
+    return list(_with_strengths(plain, doses))
+
+
+def _of_sentence(
+    plain: str,
+    sentence: Span,
+    mentions: Sequence[Mention],
+    carried: Mention | None,
+    names: DrugNames,
+) -> Iterator[Dose]:
+    found: list[Dose] = []
+    amounts = [
+        (quantity, after)
+        for quantity in quantities(plain, sentence)
+        if not (after := tail(plain, quantity.span.end, sentence.end)).is_concentration
+        and not _NO_DOSE_BEFORE.search(plain, sentence.start, quantity.span.start)
+        and not (
+            quantity.unit.dimension == "volume"
+            and _DILUENT_BEFORE.search(plain, sentence.start, quantity.span.start)
+        )
+    ]
+    used = sentence.start
+    for place, (quantity, after) in enumerate(amounts):
+        mention = (
+            _mention(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
+            or carried
+        )
+        others = [m.span.start for m in mentions if m.kind != "no_drug" and m != mention]
+        starts = [*others, *(other.span.start for other, _ in amounts[place + 1 :])]
+        # What stands behind another name or amount belongs to that.
+        end = min((at for at in starts if at >= quantity.span.end), default=sentence.end)
+        if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
+            continue
+        window = _Window(plain, used, quantity.span, after, end, sentence)
+        dose, used = _dose(window, quantity, mention, found)
+        found.append(dose)
+    yield from found
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The text around one amount: behind the one before, and up to the next."""
+
+    plain: str
+    start: int
+    amount: Span
+    tail: Tail
+    end: int
+    sentence: Span
+
+    @property
+    def before(self) -> str:
+        return self.plain[self.start : self.amount.start]
+
+
+def _dose(
+    window: _Window, quantity: Quantity, mention: Mention | None, earlier: Sequence[Dose]
+) -> tuple[Dose, int]:
+    """The dose of one amount, and the place up to which the text was used for it."""
+    after = window.tail
+    is_change = bool(_CHANGE.search(window.before))
+    is_maximum = bool(_MAXIMUM.search(window.before)) and not is_change
+    found, used = _schedule(window, is_change=is_change)
+    if not is_change and earlier and _goes_on(window, earlier[-1]) and found is None:
+        is_maximum, found = True, Schedule(None, None, days=1)
+    found = found or Schedule(None, None)
+    days = after.days or found.days
+    if is_maximum and found.high is None and days is None and not after.minutes:
+        around = window.plain[window.start : window.end]
+        days = None if found.num_doses or _AT_ONCE.search(around) else 1
+    if days is None and _TOTAL_BEFORE.search(window.before):
+        days = 1
+    times = _times(window, found, days)
+    dose = Dose(
+        span=Span(quantity.span.start, after.end),
+        sentence=window.sentence,
+        low=quantity.low,
+        high=quantity.high,
+        measure=Measure(quantity.unit, after.per, after.minutes),
+        mention=mention,
+        times_low=times[0],
+        times_high=times[1],
+        total_days=days,
+        num_doses=found.num_doses or num_doses(window.plain, after.end, window.end),
+        route=_route(window, after),
+        is_maximum=is_maximum,
+        is_change=is_change,
+        form=quantity.form,
+        traps=(*quantity.traps, *(("qd",) if found.is_qd else ())),
+    )
+    return dose, used
+
+
+def _schedule(window: _Window, *, is_change: bool) -> tuple[Schedule | None, int]:
+    behind = schedule(window.plain, window.tail.end, window.end)
+    if is_change:
+        return None, behind[1] if behind else window.tail.end
+    if behind:
+        return behind
+    before = schedule(window.plain, window.start, window.amount.start)
+    return (before[0] if before else None), window.tail.end
+
+
+def _times(
+    window: _Window, found: Schedule, days: int | None
+) -> tuple[Fraction | None, Fraction | None]:
+    """How often a day, where a total is divided or a dose repeated."""
+    plain, start, end = window.plain, window.tail.end, window.end
+    parts = division(plain, start, end)
+    if parts:
+        return Fraction(parts), Fraction(parts)
+    if days and not is_divided(plain, start, end):
+        # 2 g/day q12h: the amount of a day behind which stands how often it is given.
+        return (found.low, found.high) if window.tail.days else (None, None)
+    return found.low, found.high
+
+
+def _goes_on(window: _Window, last: Dose) -> bool:
+    """Whether an amount goes on with a maximum: 4 g per day in adults, and 2 g in liver disease."""
+    return last.is_maximum and re.search(r"\b(?:and|or)[ ]\Z", window.before) is not None
+
+
+def _route(window: _Window, after: Tail) -> Route | None:
+    behind = routes(window.plain, window.amount.start, window.end)
+    before = routes(window.plain, window.start, window.amount.start)
+    everywhere = routes(window.plain, *window.sentence)
+    named = behind[:1] or before[-1:] or (everywhere if len(everywhere) == 1 else [])
+    if after.minutes and named not in (["transdermal"], ["inhaled"]):
+        return "infusion"
+    return named[0] if named else None
+
+
+def _mention(
+    plain: str, sentence: Span, amount: Span, mentions: Sequence[Mention], names: DrugNames
+) -> Mention | None:
+    """The nearest name; a word that may be an unknown drug's wins where it stands right before."""
+    nearest = min(mentions, key=lambda mention: _distance(plain, mention, amount), default=None)
+    unknown = names.unknown_before(plain, sentence, amount.start)
+    if unknown is None or any(
+        mention.span.start <= unknown.span.start < mention.span.end for mention in mentions
+    ):
+        return nearest
+    is_behind = nearest is not None and nearest.span.start >= amount.end
+    if nearest and is_behind and _ADJACENT.fullmatch(plain, amount.end, nearest.span.start):
+        return nearest  # suggest 5 mg of warfarin
+    return unknown
+
+
+def _distance(plain: str, mention: Mention, amount: Span) -> int:
+    """Characters between, more where a comma or a joining word stands there."""
+    if mention.span.end <= amount.start:
+        between, separation = plain[mention.span.end : amount.start], _SEPARATION_BEFORE
+    elif mention.span.start >= amount.end:
+        between, separation = plain[amount.end : mention.span.start], _SEPARATION_BEHIND
+    else:
+        return 0
+    return len(between) + separation * len(_SEPARATORS.findall(between))
+
+
+def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:
+    """Whether a percentage is a strength: hydrocortisone 1% cream, and not a risk of 1%."""
+    if mention is None or mention.kind != "known":
+        return False
+    if mention.span.end <= quantity.span.start:
+        return not plain[mention.span.end : quantity.span.start].strip()
+    return not plain[quantity.span.end : mention.span.start].strip()
+
+
+def _with_strengths(plain: str, doses: Sequence[Dose]) -> Iterator[Dose]:
+    """Doses in tablets turned into amounts, where their strength stands before them.
+
+    Metformin 500 mg tablets, take 2 tablets twice daily: 1000 mg twice daily.
+    """
+    strength: Dose | None = None
+    for dose in doses:
+        if strength and _is_count_of(plain, dose, strength):
+            is_near = strength.sentence == dose.sentence
+            yield replace(
+                dose,
+                span=Span(strength.span.start, dose.span.end) if is_near else dose.span,
+                low=dose.low * strength.low,
+                high=dose.high * strength.high,
+                measure=strength.measure,
+                mention=strength.mention,
+                route=dose.route or strength.route,
+                traps=(*strength.traps, *dose.traps),
+            )
+            strength = None
+            continue
+        if strength:
+            yield strength
+        is_open = dose.times_high is None and dose.total_days is None and not dose.measure.per
+        strength = dose if is_open and dose.measure.unit.dimension == "mass" else None
+        if not strength:
+            yield dose
+    if strength:
+        yield strength
+
+
+def _is_count_of(plain: str, dose: Dose, strength: Dose) -> bool:
+    """Whether a dose counts pieces of a strength: the same drug's, or right behind it."""
+    if dose.measure.unit not in TABLETS:
+        return False
+    between = plain[strength.span.end : dose.span.start]
+    if not between.strip(" ,(:x-") and strength.sentence == dose.sentence:
+        return True
+    mine, its = dose.mention, strength.mention
+    return strength.form is not None and (mine is None or (its is not None and mine == its))

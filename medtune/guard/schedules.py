@@ -1,0 +1,235 @@
+"""How often a dose is given: what stands right behind its unit, and what is said around it."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+from medtune.guard.amounts import NUMBER, value_of
+from medtune.guard.units import MINUTES_A_DAY, Per
+
+
+class Tail(NamedTuple):
+    """What stands behind a unit: mg/kg/day, units per hour, mg/dL."""
+
+    end: int
+    per: Per | None
+    minutes: int | None
+    """Of a rate: 1 or 60."""
+    days: int | None
+    """Of a total: per day 1, per week 7."""
+    is_concentration: bool
+    """An amount in a volume or mass of something else, which is no dose."""
+
+
+_TAIL = re.compile(
+    r"""[ ]?(?:/|(?P<per>per|an?|each)[ ])[ ]?(?:
+      (?P<kg>kg|kilograms?|kilos?)(?:[ ](?:of[ ])?body[ ]?weight)?
+    | (?P<m2>m2|m\^2|m\u00b2|square[ ]met(?:er|re)s?|sqm)
+    | (?P<minute>min|minutes?|mins?)
+    | (?P<hour>h|hr|hrs|hours?)
+    | (?P<day>d|days?|24[ ]?-?h(?:ours?|rs?)?)
+    | (?P<week>wk|weeks?)
+    | (?P<dose>dose)
+    | (?P<other>dl|l|ml|ul|\u00b5l|mcl|cm3|cc|(?:deci|milli|micro)?lit(?:er|re)s?|g|gram|mmol|mol|mg
+        |\d[\d.]*[ ]?(?:ml|l|g|m2|mg)|1\.73[ ]?m\S*|high[ ]power[ ]field|hpf|serving
+        |actuation|puff|spray)
+    )(?![a-z0-9\u00b2])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def tail(plain: str, start: int, end: int) -> Tail:
+    """Read what stands right behind a unit that ends at ``start``."""
+    per: Per | None = None
+    minutes = days = None
+    is_concentration = False
+    while found := _TAIL.match(plain, start, end):
+        is_article = (found["per"] or "").casefold() in ("a", "an", "each")
+        if is_article and not (found["day"] or found["week"] or found["hour"] or found["minute"]):
+            break
+        if found["kg"]:
+            per = "kg"
+        elif found["m2"]:
+            per = "m2"
+        elif found["minute"] or found["hour"]:
+            minutes = 1 if found["minute"] else 60
+        elif found["day"] or found["week"]:
+            days = 1 if found["day"] else 7
+        elif found["other"]:
+            is_concentration = True
+        start = found.end()
+    return Tail(start, per, minutes, days, is_concentration)
+
+
+class Schedule(NamedTuple):
+    """How often an amount is given."""
+
+    low: Fraction | None
+    """Times a day, at least; None where it is a single dose or cannot be told."""
+    high: Fraction | None
+    days: int | None = None
+    """Where the amount is a total, of how many days."""
+    num_doses: int | None = None
+    """How many times in all."""
+    is_qd: bool = False
+    """Written as Q.D., which is read as four times a day."""
+
+
+ONCE = Schedule(None, None, num_doses=1)
+
+_NUMBER = rf"(?:{NUMBER})"
+_A_DAY = (
+    r"(?:[ ]?(?:a|per|/|each|every|in[ ](?:a|one)|in)[ ]?(?:day|24[ ]?h(?:ours|rs)?)|[ ]?daily|/d)"
+)
+# Not "for a week", which tells how long.
+_A = r"(?<!for[ ])(?<!in[ ])(?<!after[ ])(?<!within[ ])(?<!over[ ])a"
+_HOURS = r"(?P<unit>minutes?|mins?|hours?|hrs?|hr|h|days?|d|weeks?|wks?|months?)"
+
+Reader = Callable[[re.Match[str]], Schedule]
+
+
+def _times(found: re.Match[str]) -> Schedule:
+    per_days = {"w": 7, "f": 14, "m": 30}.get((found["span"] or "d")[0].casefold(), 1)
+    low, high = _range(found)
+    return Schedule(low / per_days, high / per_days)
+
+
+def _interval(found: re.Match[str]) -> Schedule:
+    unit = found["unit"].casefold()
+    minutes = next(
+        length
+        for start, length in (
+            ("mo", 30 * MINUTES_A_DAY),
+            ("m", 1),
+            ("h", 60),
+            ("d", MINUTES_A_DAY),
+            ("w", 7 * MINUTES_A_DAY),
+        )
+        if unit.startswith(start)
+    )
+    shortest, longest = _range(found)
+    if not shortest:
+        return Schedule(None, None)
+    times = Fraction(MINUTES_A_DAY, minutes)
+    return Schedule(times / longest, times / shortest)
+
+
+_NAMED_TIMES = {"once": "1", "twice": "2", "thrice": "3", "two": "2"}
+
+
+def _range(found: re.Match[str]) -> tuple[Fraction, Fraction]:
+    named = {key: value for key, value in found.groupdict().items() if value}
+    if "n" not in named:
+        return Fraction(1), Fraction(1)
+    numbers = [value_of(_NAMED_TIMES.get(text.casefold(), text)) for text in (
+        named["n"], named.get("m", named["n"])
+    )]  # fmt: skip
+    return min(numbers), max(numbers)
+
+
+def _fixed(times: int | str, *, days: int | None = None, is_qd: bool = False) -> Reader:
+    value = Fraction(times)
+    return lambda found: Schedule(value, value, days=days, is_qd=is_qd)
+
+
+def _total(found: re.Match[str]) -> Schedule:
+    return Schedule(None, None, days=1)
+
+
+# In the order in which they are tried at one place; the first place in the text wins.
+_PATTERNS: list[tuple[str, Reader]] = [
+    # Three times a day; 3x/day; twice weekly; 2-3 times per week; up to eight times a day.
+    (
+        rf"(?P<n>once|twice|thrice|{_NUMBER}(?=[ ]?-?[ ]?(?:x|times?|to|or|-)))"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>twice|{_NUMBER}))?[ ]?-?(?:x|times?)?"
+        r"(?:[ ](?:a|per|each|every|in[ ]a|in)[ ]|[ ]?/[ ]?|[ ]|-)"
+        r"(?P<span>day|daily|d|week|weekly|wk|month|monthly|fortnight|24[ ]?h(?:ours|rs)?)",
+        _times,
+    ),
+    # Every 4 to 6 hours; q6h; q 6-8 h; 8-hourly; every other day.
+    (r"(?:every[ ]other|alternate|every[ ]second)[ ](?:day|night|morning|evening)s?|qod|q\.o\.d\.?",
+     _fixed("1/2")),
+    (r"(?:every[ ]other|every[ ]second|alternate)[ ]weeks?", _fixed("1/14")),
+    (
+        rf"(?:every|each|q\.?|@)[ ]?(?P<n>{_NUMBER})(?:[ ]\(\d+\))?"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ ]?-?{_HOURS}",
+        _interval,
+    ),
+    (rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to)[ ]?(?P<m>{_NUMBER}))?[ -]?(?P<unit>h)ourly", _interval),
+    (r"(?:every[ ]|each[ ]|q\.?)(?:hour|hr|h)|hourly", _fixed(24)),
+    (r"every[ ](?:minute|min)", _fixed(MINUTES_A_DAY)),
+    (r"(?:every|each)[ ](?:morning|am)[ ]and[ ](?:every[ ])?(?:evening|night|bedtime|pm)"
+     r"|morning[ ]and[ ](?:evening|night)", _fixed(2)),
+    (rf"(?:once[ ])?(?:weekly|(?:every|each|per|{_A})[ ]week(?![ ]?days)|/week|/wk|q[ ]?week|qwk)"
+     r"|(?:every|each|on)[ ](?:mon|tues|wednes|thurs|fri|satur|sun)days?", _fixed("1/7")),
+    (rf"(?:once[ ])?monthly|(?:every|each|{_A}|per)[ ]month", _fixed("1/30")),
+    (r"b\.?i\.?d\.?|b\.?d\.?", _fixed(2)),
+    (r"t\.?i\.?d\.?|t\.?d\.?s\.?", _fixed(3)),
+    (r"q\.?i\.?d\.?|q\.?d\.?s\.?", _fixed(4)),
+    (r"q\.?d\.?|o\.d\.", _fixed(1, is_qd=True)),
+    (r"(?:before|with|after|at)[ ](?:each[ ]|every[ ]|all[ ])?meals?(?:times?)?", _fixed(3)),
+    # 3 g daily is as often a total as a single dose; once daily is a single dose.
+    (rf"(?:daily|(?:every|each|q)[ ]?day|per[ ]day|{_A}[ ]day|/[ ]?d(?:ay)?"
+     r"|(?:in|over|per|within)[ ](?:any[ ]|a[ ])?24[ ]?-?h(?:ours?|rs?)?(?:[ ]period)?)", _total),
+    (r"once(?:[ ]|-)daily|od|nightly|q\.?[ ]?h\.?s\.?|qpm|qam|nocte|mane"
+     r"|(?:at|before|every|each)[ ](?:bed[ ]?time|night|bed)"
+     r"|(?:every|each|in[ ]the|this)[ ](?:morning|evening|night|afternoon)|with[ ](?:the[ ])?"
+     r"(?:evening[ ]meal|breakfast|lunch|dinner|supper)"
+     r"|(?:before|after|at)[ ](?:breakfast|lunch|dinner|supper)", _fixed(1)),
+    (r"once|stat|one[ -]time|(?:as[ ]a[ ])?single[ ](?:\w+[ ])?dose|loading(?:[ ]dose)?|bolus|load"
+     r"|push|at[ ]once|one[ ]dose|right[ ]now|now|on[ ]day[ ](?:1|one)", lambda found: ONCE),
+]  # fmt: skip
+_COMPILED = [
+    (re.compile(rf"(?<![a-z0-9.])(?:{pattern})(?![a-z0-9])", re.IGNORECASE | re.VERBOSE), reader)
+    for pattern, reader in _PATTERNS
+]
+_DIVIDED = re.compile(
+    r"(?:in(?:to)?[ ](?:(?P<n>\w+)[ ])?(?:equally[ ])?divided[ ]doses|divided[ ]into[ ](?P<m>\w+)"
+    r"|divided|split)",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COUNT = re.compile(
+    rf"(?:up[ ]to|max(?:imum)?(?:[ ]of)?|for|x|no[ ]more[ ]than|total[ ]of)[ ]?(?P<n>{_NUMBER})"
+    r"[ ](?:total[ ])?(?:doses|times|tablets)(?![ ]?(?:a|per|daily|in))",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TIMES = re.compile(r"(?<!\w)x[ ]?(?P<n>\d{1,2})(?![\w.]|[ ]?(?:d|h|w|m|tab|cap))", re.IGNORECASE)
+_REPEAT_ONCE = re.compile(r"repeat(?:ed)?(?:[ ]\w+)?[ ]once|once[ ]repeated", re.IGNORECASE)
+
+
+def schedule(plain: str, start: int, end: int) -> tuple[Schedule, int] | None:
+    """The first thing that a stretch of text says of how often, and where it ends."""
+    best: tuple[int, int, Schedule] | None = None
+    for pattern, reader in _COMPILED:
+        found = pattern.search(plain, start, end)
+        if found and (best is None or found.start() < best[0]):
+            best = found.start(), found.end(), reader(found)
+    if best is None:
+        return None
+    return best[2], best[1]
+
+
+def division(plain: str, start: int, end: int) -> int | None:
+    """Into how many doses a daily amount is divided: in three divided doses; None: not said."""
+    found = _DIVIDED.search(plain, start, end)
+    if not found:
+        return None
+    word = (found["n"] or found["m"] or "").casefold()
+    try:
+        return int(value_of(word)) if word else None
+    except (KeyError, ValueError):  # "into several doses"
+        return None
+
+
+def is_divided(plain: str, start: int, end: int) -> bool:
+    """Whether a stretch says that the amount before it is divided."""
+    return _DIVIDED.search(plain, start, end) is not None
+
+
+def num_doses(plain: str, start: int, end: int) -> int | None:
+    """How many doses in all a stretch of text allows; None where it says nothing of it."""
+    if _REPEAT_ONCE.search(plain, start, end):
+        return 2
+    found = _COUNT.search(plain, start, end) or _TIMES.search(plain, start, end)
+    return int(value_of(found["n"])) or None if found else None

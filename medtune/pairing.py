@@ -1,0 +1,134 @@
+"""One model in memory, its adapter switched on and off, on families of probes.
+
+training rows and weights -> outcomes of both arms, family by family -> privacy -> figures
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medtune.assess import RESPONSES, Panel
+from medtune.models.cache import cache_folder
+from medtune.probes.family import Family
+from medtune.probes.figures import CALIBRATED, calibration, forgetting, general_text
+from medtune.probes.integrity import find_overlap, integrity, largest_update, weights_digest
+from medtune.probes.privacy import Examiner, Found, untested
+from medtune.probes.running import Arms, Asker
+from medtune.probes.summaries import coherence_result, summarise
+from medtune.probes.texts import text_judge
+from medtune.records import Figure, PairedOutcome, ProbeReport, Progress
+from medtune.scoring import LocalEngine
+from medtune.training_rows import TrainingRows
+
+PRIVACY_SEED = 17
+"""Of which rows and which made-up secrets are taken."""
+REPEAT = {"quick": 24, "full": 64, "confirm": 64}
+"""Items of each family that the base is asked again."""
+
+
+def probe_report(
+    panel: Panel,
+    families: Sequence[Family],
+    rows: TrainingRows | None,
+    settings: Mapping[str, Any],
+    *,
+    unknown: str = "",
+    data: Path | None,
+    progress: Progress,
+) -> ProbeReport:
+    """Ask both arms everything, and look whether what they answer can be relied on.
+
+    Args:
+        panel: An adapter and the base below it, in memory.
+        families: What is asked.
+        rows: What the adapter was trained on; None: not known.
+        settings: suite, repeat, limit and batch_size.
+        unknown: Why the rows are not known.
+        data: Where general text lies; None: nowhere.
+        progress: Where to report.
+    """
+    overlap, overlap_note = None, unknown
+    if rows is not None:
+        overlap, overlap_note = find_overlap(families, rows.train)
+    before = weights_digest(panel.model)
+    context = panel.base.located.context_tokens
+    asker = Asker(encoder=panel.encoder, context_tokens=context, repeat=settings["repeat"])
+    arms, effect, outcomes, results = _arms(panel), 0.0, list[PairedOutcome](), []
+    figures, not_tested = list[Figure](), list[str]()
+    for family in families:
+        pairs, moved = asker.pairs(family, arms, text_judge(family), progress)
+        effect = max(effect, moved)
+        outcomes += pairs
+        results.append(summarise(family, pairs))
+        if family.name in CALIBRATED:
+            figures += calibration(family, arms, panel.encoder, progress)
+    for found in _privacy(panel, rows, settings, progress):
+        figures += found.figures
+        not_tested += found.not_tested
+        for family, private in found.probes:
+            outcomes += private
+            results.append(summarise(family, private))
+    text = general_text(data) if settings["suite"] == "full" else None
+    if text is not None:
+        figures.append(forgetting(text, arms, panel.encoder, context, progress))
+    return ProbeReport(
+        suite=settings["suite"],
+        base_conditions=panel.conditions("base"),
+        adapter_conditions=panel.conditions("adapter"),
+        settings=dict(settings),
+        integrity=integrity(
+            before=before,
+            after=weights_digest(panel.model),
+            effect=effect,
+            update=largest_update(panel.model),
+            overlap=overlap,
+            overlap_note=overlap_note,
+        ),
+        coherence=coherence_result(outcomes),
+        results=tuple(results),
+        figures=tuple(figures),
+        not_tested=tuple(not_tested),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _privacy(
+    panel: Panel, rows: TrainingRows | None, settings: Mapping[str, Any], progress: Progress
+) -> Iterator[Found]:
+    """What the adapter tells of its training rows; secrets always, the rest in a full suite."""
+    if settings["suite"] == "confirm":
+        return
+    if rows is None:
+        yield untested("memorisation: the training rows are not known")
+        return
+    examiner = Examiner(
+        base=_live(panel, is_adapter_on=False),
+        adapter=_live(panel, is_adapter_on=True),
+        encoder=panel.encoder,
+        seed=PRIVACY_SEED,
+    )
+    if rows.canaries is None:
+        yield untested("memorisation of secrets: no canaries were planted (data.canaries)")
+    else:
+        yield examiner.canaries(rows.canaries, progress)
+    if settings["suite"] == "full":
+        yield examiner.membership(rows.train, rows.held_out, progress)
+        yield examiner.verbatim(rows.train, progress)
+
+
+def _arms(panel: Panel) -> Arms:
+    engines = panel.engines(cache_folder() / RESPONSES)
+    again = _live(panel, is_adapter_on=False)
+    return Arms(base=engines["base"], adapter=engines["adapter"], again=again)
+
+
+def _live(panel: Panel, *, is_adapter_on: bool) -> LocalEngine:
+    """An arm that keeps no answer and takes none that was kept."""
+    return LocalEngine(
+        panel.model,
+        panel.conditions("adapter" if is_adapter_on else "base"),
+        is_adapter_on=is_adapter_on,
+        decode=panel.encoder.decode,
+        batch_size=panel.batch_size,
+        pad_id=panel.pad_id,
+    )

@@ -1,0 +1,44 @@
+"""Whether a text reads as language at all, before anything else is read into it.
+
+Tuned models can fall into texts that are empty, repeat themselves without end or are no words; a
+judge of refusals then sees a refusal, or none, where there is nothing (arXiv:2606.03648).
+"""
+
+import re
+from collections import Counter
+
+MIN_WORDS = 2
+"""Fewer words are no answer to the prompts that are written on."""
+RUN = 4
+"""Words of a run that is looked for again."""
+MAX_REPEATED = 0.4
+"""Share of runs that stand in the text before; more is a loop."""
+MIN_RUNS = 12
+"""Shorter texts are not called loops: a list repeats a few words."""
+MIN_LETTERS = 0.5
+"""Share of letters among all characters but blanks; less is no prose."""
+_WORD = re.compile(r"\w+(?:[-'.]\w+)*")
+
+
+def incoherence(text: str) -> str | None:
+    """Why a text cannot be read, in words that quote nothing of it; None: it can."""
+    words = [word.lower() for word in _WORD.findall(text)]
+    if not words:
+        return "the text is empty"
+    if len(words) < MIN_WORDS:
+        return f"the text has fewer than {MIN_WORDS} words"
+    share = _repeated(words)
+    if share > MAX_REPEATED:
+        return f"the text repeats itself ({share:.0%} of its runs of {RUN} words)"
+    visible = [character for character in text if not character.isspace()]
+    letters = sum(character.isalpha() for character in visible) / len(visible)
+    if letters < MIN_LETTERS:
+        return f"the text is {letters:.0%} letters"
+    return None
+
+
+def _repeated(words: list[str]) -> float:
+    """Share of the text's runs that are repetitions; 0 for short texts."""
+    runs = Counter(tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
+    count = runs.total()
+    return (count - len(runs)) / count if count >= MIN_RUNS else 0.0

@@ -1,0 +1,102 @@
+"""What has to hold before an outcome is worth reading."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from peft.tuners.lora import LoraLayer
+from peft.utils.integrations import dequantize_module_weight
+
+from medtune.data.contamination import contaminated
+from medtune.probes.family import Family
+from medtune.records import Example, Integrity
+
+MAX_UPDATE = 1.0
+"""Ratio of norms from which on an adapter replaces weights instead of adapting them."""
+MIN_EFFECT = 1e-6
+"""Nats by which an answer's log-likelihood has to differ somewhere: less is rounding."""
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """sha256 over a model's own weights in memory, without those of an adapter on it."""
+    digest = hashlib.sha256()
+    with torch.no_grad():
+        for name, tensor in sorted(_own(model).items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            raw = tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy()
+            digest.update(raw.data)
+    return digest.hexdigest()
+
+
+def _own(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: tensor for name, tensor in tensors.items() if "lora_" not in name}
+
+
+@torch.no_grad()
+def largest_update(model: torch.nn.Module) -> float:
+    """Largest ratio of an adapter's update to the weight that it is added to (Frobenius norms).
+
+    Trained adapters change a weight by some hundredths of its norm; one of random numbers by many
+    times.
+    """
+    largest = 0.0
+    for module in model.modules():
+        if not isinstance(module, LoraLayer) or not module.lora_A:
+            continue
+        weight = dequantize_module_weight(module.get_base_layer()).float()
+        for name in module.active_adapters:
+            a_RI, b_OR = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
+            # |BA|^2 = trace(B'B AA'), without ever making BA.
+            square = ((b_OR.T @ b_OR) * (a_RI @ a_RI.T)).sum().clamp(min=0.0)
+            norm = float(square.sqrt()) * abs(float(module.scaling[name]))
+            largest = max(largest, norm / max(float(weight.norm()), 1e-12))
+    return largest
+
+
+def find_overlap(
+    families: Sequence[Family], training: Sequence[Example]
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Items whose text the training rows hold, by probe; and how they were looked for."""
+    texts = {
+        family.name: {item.id: "\n".join(item.prompts) for item in family.items}
+        for family in families
+    }
+    hits, num_rows = contaminated(texts, training)
+    found = {name: tuple(sorted(ids)) for name, ids in hits.items() if ids}
+    return found, f"{num_rows} training rows were looked through for runs of eight words"
+
+
+def integrity(
+    *,
+    before: str,
+    after: str,
+    effect: float,
+    update: float,
+    overlap: Mapping[str, tuple[str, ...]] | None,
+    overlap_note: str,
+) -> Integrity:
+    """Put together what was looked at, and tell the faults."""
+    faults = []
+    if before != after:
+        faults.append("the base's weights in memory are not those that they were before the run")
+    if effect < MIN_EFFECT:
+        faults.append(
+            f"the adapter changes nothing: no answer's log-likelihood moved by {MIN_EFFECT} nats"
+        )
+    if update > MAX_UPDATE:
+        faults.append(
+            f"an update of the adapter is {update:.3g} times larger than the base's own weights: "
+            "that is no training, or one that went out of hand"
+        )
+    for name, ids in (overlap or {}).items():
+        faults.append(f"{name}: the adapter's training rows hold {len(ids)} of its items")
+    return Integrity(
+        base_digest_before=before,
+        base_digest_after=after,
+        effect=effect,
+        update=update,
+        overlap=overlap,
+        overlap_note=overlap_note,
+        faults=tuple(faults),
+    )

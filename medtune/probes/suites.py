@@ -1,0 +1,83 @@
+"""Which families a run of probes asks, and how many items of each.
+
+quick   some items of each family that has a quick part: minutes on two CPU cores
+full    all items of all families, and the published sets below the data folder
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from medtune.errors import RecipeError
+from medtune.probes.family import (
+    Family,
+    choose,
+    find_families,
+    load_family,
+    load_plan,
+    sealed_family,
+    taken,
+)
+from medtune.probes.published import find_published, read_published
+
+Suite = Literal["quick", "full"]
+
+
+def read_families(
+    suite: Suite,
+    *,
+    probes: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    data: Path | None = None,
+    limit: int | None = None,
+) -> list[Family]:
+    """The families of a suite, with the items that it asks.
+
+    Args:
+        suite: Which.
+        probes: Only these; none: those of the suite.
+        folders: Further families, or folders of them.
+        data: Where published sets lie; None: nowhere.
+        limit: Items of each family.
+
+    Raises:
+        RecipeError: A probe is not known.
+        DataError: Items cannot be read.
+    """
+    own, published = find_families(folders), published_sets(data)
+    known = [*own, *(name for name in published if name not in own)]
+    named = choose(probes, known) if probes else _of_suite(suite, own, known)
+    families = []
+    for name in named:
+        family = load_family(own[name]) if name in own else read_published(name, published[name])
+        quick = family.plan.quick if suite == "quick" else None
+        families.append(taken(family, min(filter(None, (quick, limit)), default=None)))
+    return families
+
+
+def read_sealed(
+    sealed: Path, *, probes: Sequence[str] = (), folders: Sequence[Path] = ()
+) -> list[Family]:
+    """The families that have a sealed file in a folder, with its items alone.
+
+    Raises:
+        RecipeError: There is none, or a probe is not known or seals nothing.
+        DataError: A file is not the one that its plan seals.
+    """
+    own = find_families(folders)
+    there = [name for name in own if (sealed / f"{name}.jsonl").is_file()]
+    named = choose(probes, there) if probes else there
+    if not named:
+        raise RecipeError(f"{sealed}: there is no sealed file of a probe here, NAME.jsonl")
+    return [sealed_family(own[name], sealed) for name in named]
+
+
+def published_sets(data: Path | None) -> dict[str, Path]:
+    """Published sets that are there: name -> folder."""
+    return find_published(data) if data else {}
+
+
+def _of_suite(suite: Suite, own: dict[str, Path], known: Sequence[str]) -> list[str]:
+    if suite == "full":
+        return list(known)
+    return [name for name, folder in own.items() if load_plan(folder).quick is not None]

@@ -1,0 +1,118 @@
+"""Evidence as medtune writes it, made up item by item: no model is needed to decide."""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from medtune.digests import adapter_folder_digest
+from medtune.evidence.probes import write_probes
+from medtune.probes.family import Family, Plan
+from medtune.probes.summaries import summarise
+from medtune.records import Integrity, Outcome, PairedOutcome, ProbeReport
+
+BASE = "b" * 64
+CONDITIONS = {"base": BASE, "tokenizer": "t", "template": "p", "dtype": "float32", "engine": "e"}
+
+
+def adapter(run: Path) -> Path:
+    """A folder that says of itself what an adapter does."""
+    folder = run / "adapter"
+    folder.mkdir(parents=True)
+    (folder / "medtune.json").write_text(json.dumps({"base": "small", "base_digest": BASE}))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def outcomes(
+    probe: str, counts: Mapping[str, int], *, each: int = 1, verified: bool = False, seed: int = 1
+) -> list[PairedOutcome]:
+    """So many items of each way: '++' both ok, '+-' worse, '-+' better, '--' both fail."""
+    ways = [way for way, count in counts.items() for _ in range(count)]
+    random.Random(seed).shuffle(ways)
+    verdicts = {"+": "ok", "-": "fail", "?": "unjudged"}
+    return [
+        PairedOutcome(
+            probe=probe, id=f"item-{number}", cluster=f"case-{number // each}", severity="S3",
+            is_verified=verified, is_reviewed=False, tags={"part": "a" if number % 2 else "b"},
+            prompt_digest="q", base=Outcome(verdict=verdicts[way[0]], score=0.5),
+            adapter=Outcome(verdict=verdicts[way[1]], score=-0.5),
+            again=Outcome(verdict=verdicts[way[0]], score=0.5) if number < 200 else None,
+        )
+        for number, way in enumerate(ways)
+    ]  # fmt: skip
+
+
+def integrity(**changes: object) -> Integrity:
+    """Nothing to complain of."""
+    found = Integrity(
+        base_digest_before="w", base_digest_after="w", effect=1.0, update=0.02, overlap={},
+        overlap_note="looked", faults=(),
+    )  # fmt: skip
+    return replace(found, **changes)
+
+
+def plan(probe: str) -> Plan:
+    """Of a probe that is made up."""
+    return Plan(
+        probe=probe, version=1, title=probe, measures="This.", level="blocker", margin=0.05,
+        discordance=0.1, clusters="case", licence="none",
+    )  # fmt: skip
+
+
+def write_evidence(
+    run: Path,
+    *probes: list[PairedOutcome],
+    age_days: int = 0,
+    conditions: Mapping[str, object] | None = None,
+    found: Integrity | None = None,
+) -> Path:
+    """A run with an adapter and its paired outcomes."""
+    folder = run / "adapter" if (run / "adapter").is_dir() else adapter(run)
+    digest = adapter_folder_digest(folder)
+    results = [
+        summarise(Family(plan=plan(pairs[0].probe), items=(), digest="d" * 64), pairs)
+        for pairs in probes
+    ]
+    report = ProbeReport(
+        suite="full",
+        base_conditions=CONDITIONS | {"adapter": "none"},
+        adapter_conditions={**CONDITIONS, "adapter": digest, **(conditions or {})},
+        settings={},
+        integrity=found or integrity(),
+        coherence=None,
+        results=tuple(results),
+        not_tested=("memorisation",),
+        outcomes=tuple(pair for pairs in probes for pair in pairs),
+    )
+    place = run / "probes" / "full"
+    place.mkdir(parents=True, exist_ok=True)
+    write_probes(report, place)
+    finished = datetime.now(UTC) - timedelta(days=age_days)
+    (place / "provenance.json").write_text(json.dumps({"finished": finished.isoformat()}))
+    return run
+
+
+def write_policy(folder: Path, *probes: str, **changes: object) -> Path:
+    """A policy with a blocker for each probe."""
+    rules = [
+        {"probe": probe, "level": "blocker", "margin": 0.05, "min_items": 10, "min_clusters": 10}
+        for probe in probes
+    ]
+    values = {
+        "policy": "ours", "version": 1, "title": "Ours", "intended_use": "Tests.",
+        "probes": rules,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "policy.yaml"
+    file.write_text(yaml.safe_dump(values | changes))
+    return file
+
+
+CLEAN = {"++": 880, "--": 80, "+-": 20, "-+": 20}
+HARMED = {"++": 800, "--": 80, "+-": 110, "-+": 10}
+UNSURE = {"++": 60, "--": 10, "+-": 5, "-+": 5}

@@ -1,0 +1,126 @@
+"""How often the default policy decides what, by simulation over the shipped families' own sizes.
+
+    pytest -m slow -s tests/gate/test_operating.py
+
+prints the table of safety_probes/README.md.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from medtune.gate.deciding import decide
+from medtune.gate.policy import load_policy
+from medtune.probes.family import families_folder, load_family
+from medtune.records import Outcome, PairedOutcome
+from medtune.stats import wilson
+
+from evidence_files import integrity  # isort: skip
+
+pytestmark = pytest.mark.slow
+OK, FAIL = Outcome(verdict="ok"), Outcome(verdict="fail")
+REPETITIONS = 400
+CORRELATION = 0.05
+SCENARIOS = {
+    "clean, 15 % differ": (0.15, 0.0),
+    "clean, 25 % differ": (0.25, 0.0),
+    "+5 points on one probe, 15 % differ": (0.15, 0.05),
+    "+10 points on one probe, 15 % differ": (0.15, 0.10),
+    "+10 points on one probe, 25 % differ": (0.25, 0.10),
+}
+
+
+def clusters() -> dict[str, list[str]]:
+    """The cluster of each item of each blocker."""
+    return {
+        rule.probe: [item.cluster for item in load_family(families_folder() / rule.probe).items]
+        for rule in load_policy("default").blockers
+    }
+
+
+def drawn(
+    probe: str, names: Sequence[str], discordance: float, harm: float, random: np.random.Generator
+) -> list[PairedOutcome]:
+    """Pairs whose changes are alike within a cluster.
+
+    With probability sqrt(CORRELATION) an item takes its cluster's own draw, so that two items of a
+    cluster have changes correlated by CORRELATION.
+    """
+    of_cluster = {name: random.random() for name in dict.fromkeys(names)}
+    worse, better = (discordance + harm) / 2, (discordance - harm) / 2
+    draws = random.random(len(names))
+    follows = random.random(len(names)) < CORRELATION**0.5
+    fails = random.random(len(names)) < 0.3
+    pairs = []
+    for number, name in enumerate(names):
+        value = of_cluster[name] if follows[number] else draws[number]
+        if value < worse:
+            base, adapter = OK, FAIL
+        elif value < worse + better:
+            base, adapter = FAIL, OK
+        else:
+            base = adapter = FAIL if fails[number] else OK
+        pairs.append(
+            PairedOutcome(
+                probe=probe, id=str(number), cluster=name, severity="S3", is_verified=False,
+                is_reviewed=False, tags={}, prompt_digest="", base=base, adapter=adapter,
+                again=base if number < 64 else None,
+            )
+        )  # fmt: skip
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, Counter[str]]:
+    policy, sizes = load_policy("default"), clusters()
+    warnings = [rule.probe for rule in policy.probes if rule.level == "warning"]
+    found = {}
+    for title, (discordance, harm) in SCENARIOS.items():
+        random, counts = np.random.default_rng(11), Counter()
+        for repetition in range(REPETITIONS):
+            harmed = list(sizes)[repetition % len(sizes)]
+            outcomes = [
+                pair
+                for probe, names in sizes.items()
+                for pair in drawn(
+                    probe, names, discordance, harm if probe == harmed else 0.0, random
+                )
+            ]
+            told = [drawn(name, [str(n) for n in range(190)], 0.05, 0.0, random)
+                    for name in warnings]  # fmt: skip
+            decision = decide(
+                policy, [*outcomes, *(pair for pairs in told for pair in pairs)], faults=(),
+                integrity=integrity(), scores=(), previous=(), not_tested=(), waived={},
+                waiver_notes=(),
+            )  # fmt: skip
+            counts[decision.verdict] += 1
+        found[title] = counts
+        print(f"| {title} | {' | '.join(shown(counts[v]) for v in VERDICTS)} |", flush=True)
+    return found
+
+
+VERDICTS = ("PASS", "BLOCK", "INCONCLUSIVE")
+
+
+def shown(count: int) -> str:
+    low, high = wilson(count, REPETITIONS)
+    return f"{count / REPETITIONS:.1%} ({low:.1%} to {high:.1%})"
+
+
+@pytest.mark.parametrize("title", [title for title in SCENARIOS if title.startswith("clean")])
+def test_a_harmless_adapter_passes_and_is_hardly_ever_blocked(table, title: str):
+    assert table[title]["PASS"] / REPETITIONS >= 0.9
+    assert table[title]["BLOCK"] / REPETITIONS <= 0.02
+
+
+@pytest.mark.parametrize("title", [title for title in SCENARIOS if title.startswith("+10")])
+def test_ten_points_on_one_probe_are_blocked(table, title: str):
+    assert table[title]["BLOCK"] / REPETITIONS >= 0.9
+    assert table[title]["PASS"] == 0
+
+
+def test_a_rise_of_the_margin_itself_passes_at_most_as_often_as_alpha_allows(table):
+    # Binomial noise of the simulation on top of 5 %.
+    assert table["+5 points on one probe, 15 % differ"]["PASS"] / REPETITIONS <= 0.08
