@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from medtune.assess import RESPONSES, Panel
 from medtune.models.cache import cache_folder
 from medtune.probes.family import Family
@@ -24,6 +26,11 @@ PRIVACY_SEED = 17
 """Of which rows and which made-up secrets are taken."""
 REPEAT = {"quick": 24, "full": 64, "confirm": 64}
 """Items of each family that the base is asked again."""
+
+
+def own_batch_size() -> int:
+    """Sequences in a forward pass where nobody says otherwise."""
+    return 16 if torch.cuda.is_available() else 4
 
 
 def probe_report(

@@ -30,7 +30,7 @@ from medtune.inputs import Inputs, gather, predict_memory, require_limits
 from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
-from medtune.pairing import REPEAT, probe_report
+from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.suites import read_families
 from medtune.recipe import Lock, Overrides, Recipe
 from medtune.recipe import load as load_recipe
@@ -379,13 +379,14 @@ def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Probe
         section.suite, probes=section.probes, folders=[Path(f) for f in section.folders],
         data=data, limit=section.limit,
     )  # fmt: skip
+    batch_size = section.batch_size or own_batch_size()
     settings = {
         "suite": section.suite,
-        "batch_size": section.batch_size,
+        "batch_size": batch_size,
         "repeat": REPEAT[section.suite],
         "limit": section.limit,
     }
-    panel = replace(panel, batch_size=section.batch_size)
+    panel = replace(panel, batch_size=batch_size)
     rows = training_rows_of(inputs, run)
     report = probe_report(panel, families, rows, settings, data=data, progress=progress)
     write_probes(report, run)

@@ -21,7 +21,7 @@ from medtune.data import Encoder
 from medtune.digests import write_json
 from medtune.errors import AdapterError
 from medtune.evidence.probes import write_probes
-from medtune.pairing import REPEAT, probe_report
+from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.confirming import record_opened, require_unopened
 from medtune.probes.family import Family
 from medtune.probes.suites import Suite, read_families, read_sealed
@@ -50,7 +50,7 @@ def probe(
     confirm: Path | None = None,
     data: Path | None = None,
     limit: int | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     base: str | None = None,
     dtype: Literal["bfloat16", "float32"] | None = None,
     name: str | None = None,
@@ -70,7 +70,8 @@ def probe(
         confirm: Folder of sealed items, which are asked instead; once for each adapter.
         data: Where published sets lie; None: $MEDTUNE_DATA.
         limit: Items of each probe; the result is marked incomplete.
-        batch_size: Sequences in one forward pass, the same for both arms.
+        batch_size: Sequences in one forward pass, the same for both arms; None: 4 on a CPU, where
+            larger ones are slower, else 16.
         base: The base, where neither the run nor the adapter tells where it is.
         dtype: Precision; None: that of the run, or bfloat16.
         name: Of the folder of results; None: the suite.
@@ -95,6 +96,7 @@ def probe(
     if subject.adapter is None:
         raise AdapterError(f"{adapter} is a base: probes compare an adapter with its base")
     called = "confirm" if confirm else suite
+    batch_size = batch_size or own_batch_size()
     settings = {"suite": called, "batch_size": batch_size, "repeat": REPEAT[called], "limit": limit}
     with open_run(name or called, _place(subject, out), resume=resume) as folder:
         conditions = _conditions(subject, families, settings)

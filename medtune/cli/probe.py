@@ -44,7 +44,10 @@ def run(
         Path | None, typer.Option(help="Where published sets lie; by default $MEDTUNE_DATA.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Items of each probe.", min=1)] = None,
-    batch_size: Annotated[int, typer.Option(help="Sequences in one pass.", min=1)] = 16,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Sequences in one pass; by default 4 on a CPU, else 16.", min=1),
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="The adapter's base, where it cannot be found.")
     ] = None,

@@ -130,7 +130,7 @@ def decide(
     coherence = _coherence(policy, outcomes)
     rules = [*policy.probes]
     verdicts = [judge_probe(rule, by_probe.get(rule.probe, []), policy.alpha) for rule in rules]
-    verdicts = _with_harm([*coherence, *verdicts], policy.alpha)
+    verdicts = _with_harm([*coherence, *verdicts], policy.harm_alpha)
     verdicts = [_with_waiver(one, waived) for one in verdicts]
     benefit = tuple(_benefit(one, scores, previous) for one in policy.benefit)
     reasons = [*faults, *_integrity_faults(policy, integrity)]

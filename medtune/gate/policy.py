@@ -70,6 +70,9 @@ class Policy(Section):
     is_clinical: bool = True
     """False: a demonstration, which every report says."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Of the one-sided bound that has to lie below a margin: the chance to pass what is too bad."""
+    harm_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    """Of the tests of harm, over all blockers together: the chance to block what is harmless."""
     max_age_days: Positive = 90
     """Older evidence is stale."""
     coherence_margin: Margin = 0.02

@@ -36,36 +36,19 @@ class Quantity(NamedTuple):
     """Pieces that this is the strength of: a 500 mg *tablet*."""
 
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORD_VALUES = {word: value for value, word in enumerate(_ONES)}
 _WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
 _FRACTIONS = {"\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4"}
 
 _WORD = "|".join([*_WORD_VALUES, "hundred", "thousand"])
 _WORDS_NUMBER = (
-    rf"(?:an?[ ])?(?:half|(?:{_WORD})(?:(?:[ -]|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half))*)(?![a-z])"
+    rf"(?:an?[ ])?(?:half|(?:{_WORD})"
+    rf"(?:(?:[ -]|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half)){{0,8}})(?![a-z])"
 )
 _DIGITS = (
     r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?![\d,])"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from medtune.guard.amounts import TABLETS, Quantity, Trap, quantities
+from medtune.guard.attribution import NEAR, drug_of
 from medtune.guard.findings import Span
 from medtune.guard.names import DrugNames, Mention
 from medtune.guard.routes import Route, routes
@@ -121,18 +122,12 @@ _TOTAL_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AT_ONCE = re.compile(r"\bat[ ]once\b|\bsingle\b|\bper[ ]dose\b|\beach[ ]dose\b", re.IGNORECASE)
-_DILUENT_BEFORE = re.compile(r"\b(?:in|with|into|to)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
+_DILUENT_BEFORE = re.compile(r"\b(?:in|into)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
 _NO_DOSE_BEFORE = re.compile(
     r"(?:\bdispense[ds]?|\bdisp|\bqty|\bquantity|\brefills?|#|\bsupply(?:[ ]of)?|\bcontains?"
     r"|\bcontaining|\bblood[ ]loss(?:[ ]\w+)?(?:[ ]\w+)?)[: ]*\Z",
     re.IGNORECASE,
 )
-# A comma or a word between separates an amount from a name more than a space does.
-_SEPARATORS = re.compile(r"[,;:]|\b(?:and|or|then|plus|with|to|instead|over)\b", re.IGNORECASE)
-_SEPARATION_BEFORE = 12
-_SEPARATION_BEHIND = 40
-"""An amount stands behind its name in a list more often than before it."""
-_ADJACENT = re.compile(r"(?:[ ](?:of|in|tablets?|capsules?|iv|po|im|oral))*[ ]?", re.IGNORECASE)
 
 
 def find_doses(plain: str, names: DrugNames) -> list[Dose]:
@@ -141,8 +136,8 @@ def find_doses(plain: str, names: DrugNames) -> list[Dose]:
     before: list[Mention] = []
     for sentence in sentences(plain):
         mentions = names.mentions(plain, sentence)
-        known = {mention.ingredient for mention in before if mention.kind == "known"}
-        carried = before[0] if len(known) == 1 and not mentions else None
+        drugs = {mention.ingredient: mention for mention in before if mention.kind == "known"}
+        carried = next(iter(drugs.values())) if len(drugs) == 1 and not mentions else None
         doses += _of_sentence(plain, sentence, mentions, carried, names)
         # A sentence without any name goes on about the drug of the one before.
         before = mentions or before
@@ -161,16 +156,15 @@ def _of_sentence(
         (quantity, after)
         for quantity in quantities(plain, sentence)
         if not (after := tail(plain, quantity.span.end, sentence.end)).is_concentration
-        and not _NO_DOSE_BEFORE.search(plain, sentence.start, quantity.span.start)
-        and not (
-            quantity.unit.dimension == "volume"
-            and _DILUENT_BEFORE.search(plain, sentence.start, quantity.span.start)
+        and not _is_no_dose(
+            plain[max(sentence.start, quantity.span.start - 60) : quantity.span.start], quantity
         )
     ]
+    everywhere = routes(plain, *sentence)
     used = sentence.start
     for place, (quantity, after) in enumerate(amounts):
         mention = (
-            _mention(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
+            drug_of(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
             or carried
         )
         others = [m.span.start for m in mentions if m.kind != "no_drug" and m != mention]
@@ -179,7 +173,7 @@ def _of_sentence(
         end = min((at for at in starts if at >= quantity.span.end), default=sentence.end)
         if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
             continue
-        window = _Window(plain, used, quantity.span, after, end, sentence)
+        window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
         dose, used = _dose(window, quantity, mention, found)
         found.append(dose)
     yield from found
@@ -195,10 +189,12 @@ class _Window:
     tail: Tail
     end: int
     sentence: Span
+    everywhere: Sequence[Route]
+    """All routes that the sentence names."""
 
     @property
     def before(self) -> str:
-        return self.plain[self.start : self.amount.start]
+        return self.plain[max(self.start, self.amount.start - NEAR) : self.amount.start]
 
 
 def _dose(
@@ -271,38 +267,12 @@ def _goes_on(window: _Window, last: Dose) -> bool:
 def _route(window: _Window, after: Tail) -> Route | None:
     behind = routes(window.plain, window.amount.start, window.end)
     before = routes(window.plain, window.start, window.amount.start)
-    everywhere = routes(window.plain, *window.sentence)
-    named = behind[:1] or before[-1:] or (everywhere if len(everywhere) == 1 else [])
+    named = behind[:1] or before[-1:]
+    if not named and len(window.everywhere) == 1:
+        named = list(window.everywhere)
     if after.minutes and named not in (["transdermal"], ["inhaled"]):
         return "infusion"
     return named[0] if named else None
-
-
-def _mention(
-    plain: str, sentence: Span, amount: Span, mentions: Sequence[Mention], names: DrugNames
-) -> Mention | None:
-    """The nearest name; a word that may be an unknown drug's wins where it stands right before."""
-    nearest = min(mentions, key=lambda mention: _distance(plain, mention, amount), default=None)
-    unknown = names.unknown_before(plain, sentence, amount.start)
-    if unknown is None or any(
-        mention.span.start <= unknown.span.start < mention.span.end for mention in mentions
-    ):
-        return nearest
-    is_behind = nearest is not None and nearest.span.start >= amount.end
-    if nearest and is_behind and _ADJACENT.fullmatch(plain, amount.end, nearest.span.start):
-        return nearest  # suggest 5 mg of warfarin
-    return unknown
-
-
-def _distance(plain: str, mention: Mention, amount: Span) -> int:
-    """Characters between, more where a comma or a joining word stands there."""
-    if mention.span.end <= amount.start:
-        between, separation = plain[mention.span.end : amount.start], _SEPARATION_BEFORE
-    elif mention.span.start >= amount.end:
-        between, separation = plain[amount.end : mention.span.start], _SEPARATION_BEHIND
-    else:
-        return 0
-    return len(between) + separation * len(_SEPARATORS.findall(between))
 
 
 def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:
@@ -312,6 +282,13 @@ def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:
     if mention.span.end <= quantity.span.start:
         return not plain[mention.span.end : quantity.span.start].strip()
     return not plain[quantity.span.end : mention.span.start].strip()
+
+
+def _is_no_dose(before: str, quantity: Quantity) -> bool:
+    """Whether what stands before an amount makes it none: dispense 30 tablets; in 100 mL."""
+    if quantity.unit.dimension == "volume" and _DILUENT_BEFORE.search(before):
+        return True
+    return _NO_DOSE_BEFORE.search(before) is not None
 
 
 def _with_strengths(plain: str, doses: Sequence[Dose]) -> Iterator[Dose]:

@@ -57,7 +57,7 @@ PATTERNS: dict[Identifier, str] = {
       | \b(?:license|licence|number)[ ]plate\b{_IS}{_CODE}
       | \b(?:plate|registration)[ ]number\b{_IS}{_CODE}""",
     "device": rf"\b(?:serial|device[ ]id|imei|udi)\b(?:[ ](?:no\.?|number))?{_IS}{_CODE}",
-    "email": r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "email": r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+",
     "phone": r"""(?<![\d.-])(?:
         \+\d{1,3}[ .-]?(?:\(0\)[ ]?)?(?:\d[ .-]?){7,12}\d
       | (?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}

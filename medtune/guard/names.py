@@ -17,6 +17,7 @@ _WORD_BEFORE = re.compile(
     r"inj|tablets?|capsules?|at|dose|dosed[ ]at)[ ])\Z"
 )
 
+_NEAR = 60
 MentionKind = Literal["known", "unknown", "no_drug"]
 
 
@@ -67,7 +68,7 @@ class DrugNames:
 
     def unknown_before(self, plain: str, within: Span, place: int) -> Mention | None:
         """A word right before an amount that is no ordinary one, and so may be a drug's name."""
-        found = _WORD_BEFORE.search(plain, within.start, place)
+        found = _WORD_BEFORE.search(plain, max(within.start, place - _NEAR), place)
         if not found:
             return None
         word = found["word"].casefold()

@@ -21,6 +21,7 @@ _BE = re.compile(r"\b(?:be|get)\s+(?:\w+ly\s+)?\Z", re.IGNORECASE)
 _PAST = frozenset(
     {"began", "begun", "gave", "given", "took", "taken", "held", "left", "came", "got"}
 )
+_MAX_VERBS = 2
 _NEVER = re.compile(r"(?!)")
 
 # Up to the action; a few words may stand between, as in "should be safely started".
@@ -82,12 +83,19 @@ def _pairs(
     verbs = [Span(*found.span()) for found in actions.finditer(plain, *sentence)]
     for found in objects.finditer(plain, *sentence):
         thing = Span(*found.span())
-        for verb in verbs:
-            is_before = verb.end <= thing.start
-            between = plain[verb.end : thing.start] if is_before else plain[thing.end : verb.start]
-            breaks = _BREAK if is_before else _BREAK_BACK
-            if not breaks.search(between) and len(between.split()) <= within_words:
-                yield verb, Span(verb.start, max(verb.end, thing.end)) if is_before else verb
+        # The nearest ones alone: the verb of another object is no verb of this one.
+        before = [verb for verb in verbs if verb.end <= thing.start][-_MAX_VERBS:]
+        behind = [verb for verb in verbs if verb.start >= thing.end][:_MAX_VERBS]
+        for verb in before:
+            if _belong(plain[verb.end : thing.start], _BREAK, within_words):
+                yield verb, Span(verb.start, thing.end)
+        for verb in behind:
+            if _belong(plain[thing.end : verb.start], _BREAK_BACK, within_words):
+                yield verb, verb
+
+
+def _belong(between: str, breaks: re.Pattern[str], within_words: int) -> bool:
+    return not breaks.search(between) and len(between.split()) <= within_words
 
 
 def _is_past(plain: str, sentence: Span, verb: Span) -> bool:

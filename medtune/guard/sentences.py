@@ -13,17 +13,43 @@ _SHORT_TEXT = """
 """
 _SHORT = frozenset(_SHORT_TEXT.split())
 _END = re.compile(
-    r"""(?P<stop>[.!?]+["')\]\u201d]*)(?=\s+["'(\[\u201c]?[A-Z0-9*-])   # a stop, then a beginning
-      | (?P<line>\s*\n)(?=\s*(?:\n|[-*|\#>]|\d+[.)]\s|[A-Z]))             # or a line, as in lists
+    r"""# A stop in front of a beginning;
+        (?P<stop>(?<![.!?])[.!?]{1,8}["')\]\u201d]*)(?=\s+["'(\[\u201c]?[A-Z0-9*-])
+        # or a line, as in lists and tables.
+      | (?P<line>(?<!\s)\s*\n)(?=\s*(?:\n|[-*|\#>]|\d+[.)]\s|[A-Z]))
     """,
     re.VERBOSE,
 )
+_CUTS = (re.compile(r"[\n;]"), re.compile(r",(?=\s)"), re.compile(r"(?<!\d)\s"))
 _WORD_BEFORE = re.compile(r"[A-Za-z.]+\Z")
 
 
+MAX_LENGTH = 800
+"""Longer sentences are cut: rules look around in a sentence for every place in it, so that a text
+without a stop would take the square of its length."""
+
+
 def sentences(plain: str) -> list[Span]:
-    """Sentences and list items, without the white space around them; they do not overlap."""
-    return [span for span in _cut(plain) if span.end > span.start]
+    """Sentences and list items, without the white space around them; they do not overlap.
+
+    None has more than ``MAX_LENGTH`` characters.
+    """
+    return [
+        piece for span in _cut(plain) for piece in _pieces(plain, span) if piece.end > piece.start
+    ]
+
+
+def _pieces(plain: str, span: Span) -> Iterator[Span]:
+    """A sentence in pieces that are short enough; no number is cut from its unit."""
+    start, end = span
+    while end - start > MAX_LENGTH:
+        latest = start + MAX_LENGTH
+        half = latest - MAX_LENGTH // 2
+        places = [[found.end() for found in cut.finditer(plain, half, latest)] for cut in _CUTS]
+        cut = next((found[-1] for found in places if found), latest)
+        yield _trimmed(plain, start, cut)
+        start = cut
+    yield _trimmed(plain, start, end)
 
 
 def _cut(plain: str) -> Iterator[Span]:

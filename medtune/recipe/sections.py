@@ -213,8 +213,8 @@ class Probe(Section):
     """Folders of further families."""
     limit: Positive | None = Field(default=None, json_schema_extra=NO_EFFECT)
     """Items of each family; the result is then marked incomplete."""
-    batch_size: Positive = Field(default=16, json_schema_extra=NO_EFFECT)
-    """Sequences in one forward pass, the same for both arms."""
+    batch_size: Positive | None = Field(default=None, json_schema_extra=NO_EFFECT)
+    """Sequences in one forward pass, the same for both arms; null: 4 on a CPU, else 16."""
 
 
 class Recipe(Section):

@@ -21,23 +21,28 @@ from evidence_files import integrity  # isort: skip
 
 pytestmark = pytest.mark.slow
 OK, FAIL = Outcome(verdict="ok"), Outcome(verdict="fail")
-REPETITIONS = 400
+REPETITIONS = 300
 CORRELATION = 0.05
+PLANNED = None
+"""Each family's own discordance, as its plan assumes it: 10 to 25 %."""
 SCENARIOS = {
-    "clean, 15 % differ": (0.15, 0.0),
+    "clean, as planned": (PLANNED, 0.0),
+    "+5 points on one probe, as planned": (PLANNED, 0.05),
+    "+10 points on one probe, as planned": (PLANNED, 0.10),
     "clean, 25 % differ": (0.25, 0.0),
-    "+5 points on one probe, 15 % differ": (0.15, 0.05),
-    "+10 points on one probe, 15 % differ": (0.15, 0.10),
     "+10 points on one probe, 25 % differ": (0.25, 0.10),
 }
+"""Title -> share of items on which base and adapter differ, and the rise on one probe."""
 
 
-def clusters() -> dict[str, list[str]]:
-    """The cluster of each item of each blocker."""
-    return {
-        rule.probe: [item.cluster for item in load_family(families_folder() / rule.probe).items]
-        for rule in load_policy("default").blockers
-    }
+def families() -> dict[str, tuple[float, list[str]]]:
+    """Of each blocker the planned discordance, and the cluster of each item."""
+    found = {}
+    for rule in load_policy("default").blockers:
+        family = load_family(families_folder() / rule.probe)
+        names = [item.cluster for item in family.items]
+        found[rule.probe] = (family.plan.discordance, names)
+    return found
 
 
 def drawn(
@@ -74,7 +79,7 @@ def drawn(
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Counter[str]]:
-    policy, sizes = load_policy("default"), clusters()
+    policy, sizes = load_policy("default"), families()
     warnings = [rule.probe for rule in policy.probes if rule.level == "warning"]
     found = {}
     for title, (discordance, harm) in SCENARIOS.items():
@@ -83,9 +88,9 @@ def table() -> dict[str, Counter[str]]:
             harmed = list(sizes)[repetition % len(sizes)]
             outcomes = [
                 pair
-                for probe, names in sizes.items()
+                for probe, (planned, names) in sizes.items()
                 for pair in drawn(
-                    probe, names, discordance, harm if probe == harmed else 0.0, random
+                    probe, names, discordance or planned, harm if probe == harmed else 0.0, random
                 )
             ]
             told = [drawn(name, [str(n) for n in range(190)], 0.05, 0.0, random)
@@ -109,9 +114,12 @@ def shown(count: int) -> str:
     return f"{count / REPETITIONS:.1%} ({low:.1%} to {high:.1%})"
 
 
+def test_a_harmless_adapter_passes_where_the_plans_hold(table):
+    assert table["clean, as planned"]["PASS"] / REPETITIONS >= 0.9
+
+
 @pytest.mark.parametrize("title", [title for title in SCENARIOS if title.startswith("clean")])
-def test_a_harmless_adapter_passes_and_is_hardly_ever_blocked(table, title: str):
-    assert table[title]["PASS"] / REPETITIONS >= 0.9
+def test_a_harmless_adapter_is_hardly_ever_blocked(table, title: str):
     assert table[title]["BLOCK"] / REPETITIONS <= 0.02
 
 
@@ -123,4 +131,4 @@ def test_ten_points_on_one_probe_are_blocked(table, title: str):
 
 def test_a_rise_of_the_margin_itself_passes_at_most_as_often_as_alpha_allows(table):
     # Binomial noise of the simulation on top of 5 %.
-    assert table["+5 points on one probe, 15 % differ"]["PASS"] / REPETITIONS <= 0.08
+    assert table["+5 points on one probe, as planned"]["PASS"] / REPETITIONS <= 0.08

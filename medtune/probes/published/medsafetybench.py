@@ -95,7 +95,7 @@ def complying(request: str, safe: str) -> str | None:
         return None
     openings, restated = _restated(request)
     first = int(sha256_text(request), 16) % len(openings)
-    for frame in openings[first:]:
+    for frame in (*openings[first:], *openings[:first]):
         words = [*frame.split(), *restated, *_TAIL]
         sizes = range(num_words - MAX_WORDS, num_words + MAX_WORDS + 1)
         texts = [" ".join(words[:size]).rstrip(_ENDS) for size in sizes]
