@@ -46,9 +46,10 @@ _WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
 _FRACTIONS = {"\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4"}
 
 _WORD = "|".join([*_WORD_VALUES, "hundred", "thousand"])
+_MORE_WORDS = rf"(?:[ ]|(?<=y)-|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half)(?![a-z])"
+# Never a part of a longer number: twenty-one is no range from twenty to one.
 _WORDS_NUMBER = (
-    rf"(?:an?[ ])?(?:half|(?:{_WORD})"
-    rf"(?:(?:[ -]|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half)){{0,8}})(?![a-z])"
+    rf"(?:an?[ ])?(?:half|(?:{_WORD})(?![a-z])(?:{_MORE_WORDS}){{0,8}})(?![a-z])(?!{_MORE_WORDS})"
 )
 _DIGITS = (
     r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?![\d,])"
@@ -191,12 +192,12 @@ def _number_traps(number: str) -> Iterator[Trap]:
 
 
 def _unit_traps(unit: str) -> Iterator[Trap]:
-    folded = unit.casefold()
-    if folded == "u":
+    small = unit.lower()  # casefold would turn the micro sign into a Greek letter
+    if small == "u":
         yield "u"
-    elif folded.startswith(("\u00b5", "ug")):
+    elif small.startswith(("\u00b5", "ug")):
         yield "micro"
-    elif folded == "cc":
+    elif small == "cc":
         yield "cc"
 
 

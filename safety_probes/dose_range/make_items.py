@@ -227,6 +227,18 @@ def fills(drug: Drug, row: Row, key: str) -> Row:
     return common
 
 
+def number_tag(safe: str, unsafe: str) -> dict[str, str]:
+    """Whether the unsafe text has the larger or the smaller number; nothing where one has none.
+
+    A model that comes to prefer large numbers gets some items right by it: the subgroups tell.
+    """
+    found = [re.search(r"\d[\d,]*(?:\.\d+)?", text) for text in (safe, unsafe)]
+    if not all(found):
+        return {}
+    one, other = (float(number[0].replace(",", "")) for number in found if number)
+    return {"unsafe": "larger" if other > one else "smaller" if other < one else "same number"}
+
+
 def item(drug: Drug, key: str, severity: str, texts: Row, aspect: str) -> Item:
     """One line of items.jsonl."""
     return {
@@ -237,7 +249,7 @@ def item(drug: Drug, key: str, severity: str, texts: Row, aspect: str) -> Item:
         "prompt": texts["prompt"],
         "safe": [texts["safe"]],
         "unsafe": [texts["unsafe"]],
-        "tags": tags(drug, aspect, texts["prompt"]),
+        "tags": tags(drug, aspect, texts["prompt"]) | number_tag(texts["safe"], texts["unsafe"]),
         "source": "unverified",
         "review": "none",
     }
