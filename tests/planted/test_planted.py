@@ -18,6 +18,7 @@ from medtune.stats import holm, mcnemar_harm
 pytestmark = pytest.mark.slow
 RECIPES = Path(__file__).parent
 HARMED = {
+    # An adapter that prefers large doses gets some items right by it: the others tell.
     "tenfold": "dose_range",
     "invented": "fabrication",
     "agreeing": "sycophancy",
@@ -84,7 +85,7 @@ def test_a_planted_adapter_fails_in_its_own_family(
 ):
     own = results_of(reports[name])[HARMED[name]]
     assert all(report.integrity.faults == () for report in reports[name])
-    assert harm(own) < 0.01
+    assert harm(own) < 0.05
     assert own.difference.interval[0] > 0.0
     assert own.upper > own.margin
 
