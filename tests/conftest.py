@@ -1,10 +1,12 @@
 """Bases that tests share: a tiny random one, made here, and smollm2-135m through our own fetch."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from browser import Tab, chromium, find_chromium
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -124,3 +126,16 @@ def medtune_data() -> Path:
     if not os.environ.get("MEDTUNE_DATA"):
         pytest.skip("MEDTUNE_DATA is not set: no real data to test on")
     return Path(os.environ["MEDTUNE_DATA"])
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Tab]:
+    """A tab; without a browser the tests skip, but in a CI they fail."""
+    program = find_chromium()
+    if program is None:
+        reason = "chromium is not installed: apt-get install -y chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with chromium(program) as opened:
+        yield opened

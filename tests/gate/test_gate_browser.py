@@ -1,30 +1,16 @@
 """gate.html in a real browser, offline: it opens, nothing is cut, and its filters filter."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from browser import Tab, chromium, find_chromium
+from browser import Tab
 from evidence_files import CLEAN, HARMED, UNSURE, outcomes, write_evidence, write_policy
 
 from medtune.gate.run import decide
 from medtune.records import Outcome
 
 SHOWN = "[...document.querySelectorAll('.flip')].filter(e => e.offsetParent !== null).length"
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    program = find_chromium()
-    if program is None:
-        reason = "chromium is not installed: apt-get install -y chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with chromium(program) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

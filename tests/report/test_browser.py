@@ -1,12 +1,10 @@
 """The report in a real browser, offline: nothing asked for, nothing complained of, nothing cut."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import samples
-from browser import Tab, chromium, find_chromium
+from browser import Tab
 
 from medtune.report import write_report
 
@@ -25,18 +23,6 @@ OVERLAPPING = """
     .map(([b]) => `${a} over ${b}`));
 })
 """
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    program = find_chromium()
-    if program is None:
-        reason = "chromium is not installed: apt-get install -y chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with chromium(program) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
