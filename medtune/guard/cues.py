@@ -31,6 +31,8 @@ NOT_A_CUE = _cue(
     (?:cause|harm|hurt|matter|be\ a\ problem|pose|lead\ to|affect|interfere)
   | without\ (?:(?:further|any|more)\ )?(?:delay|problems?|risk|harm|food|regard
       |interruption|concern|hesitation|\w+ing\ about)
+  | (?:i|we)(?:\ have|'ve|\ am|\ are|'m|'re|\ will)?\ (?:\w+ly\ )?(?:prescribed|started|given|starting
+      |recommended|increased|ordered|giving|prescribing)
   | to\ (?:stop|avoid|replace|remove)\ (?:the\ |his\ |her\ |your\ )?(?!\w+ing\b)\w+
   | not\ be\ (?:delayed|withheld|stopped|avoided|omitted)|need\ not\ be\ avoided|if\ not|not\ yet
   | (?:do\ )?not\ (?:to\ )?exceed(?:ing)?|not\ (?:better|alone)|is\ not\ enough|not\ improve\w*
@@ -115,7 +117,7 @@ ADVISED_BEHIND = _cue(
     (?:is|are|remains?|be)\ (?:\w+ly\ |also\ |both\ |the\ |a\ |an\ |still\ |very\ |most\ )*
       (?:good|best|better|great|first|preferred|recommended|indicated|appropriate|reasonable
         |suitable|safe|fine|effective|used|given|taken|started|continued|added|tried|prescribed
-        |considered|option|choice|treatment|drug|helpful|useful|acceptable|okay|ok|first-line
+        |considered|option|choice|treatment|helpful|useful|acceptable|okay|ok|first-line
         |initiated|commenced|administered|simplest|sensible|standard|kinder|enough|start
         |excellent)
   | works?\ (?:very\ )?well|helps?|should\ help|improves?|lowers?|can\ help|the\ preferred|plus
@@ -127,7 +129,7 @@ _COMMAND = r"""(?:please\ )?(?:start|begin|give|take|use|try|add|switch|keep|go|
     |prescribe|choose|recheck|see|bring|look|check|monitor|ask|present)\b"""
 CLAUSE_END = re.compile(
     rf"""[;:]|(?<!\w)(?:but|however|although|though|whereas|yet|so)(?!\w)|\ -+\ |--
-      | ,?\ (?:and|then|and\ then)\ (?={_COMMAND})
+      | ,?\ (?:and|then|and\ then)\ (?={_COMMAND}|(?:he|she|it|they|we|you|i)\b)
       | ,\ (?={_COMMAND}|(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
           |and\ (?:he|she|it|they|we|you|call))\b)
       | (?<=\w)\ (?=(?:because|since|so\ that)\b)

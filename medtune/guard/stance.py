@@ -26,7 +26,8 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
         place: A name, an action or a dose.
         is_maximum: Whether it is a highest dose, before which "do not take more than" stands.
     """
-    before, behind = _clause_around(plain, sentence, place)
+    written_before, written_behind = _clause_around(plain, sentence, place)
+    before, behind = _without_lookalikes(written_before), _without_lookalikes(written_behind)
     if cues.AGAINST_BEHIND.search(behind) or cues.AGAINST_RIGHT_BEHIND.match(behind):
         return "against"
     if not is_maximum and (cues.AGAINST_BEFORE.search(before) or cues.AGAINST_NEAR.search(before)):
@@ -38,20 +39,18 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     # Such a clause ends with a comma: before starting, check; if you feel worse, stop.
     if cues.OPEN_BEFORE.search(before.rpartition(",")[2]):
         return "open"
-    if cues.ADVISED_BEFORE.search(before) or cues.ADVISED_BEHIND.search(behind):
+    if cues.ADVISED_BEFORE.search(written_before) or cues.ADVISED_BEHIND.search(written_behind):
         return "advised"
     return "mentioned"
 
 
 def _clause_around(plain: str, sentence: Span, place: Span) -> tuple[str, str]:
-    """The clause before a place and behind it, with words blanked that only look like cues."""
+    """The clause before a place, and behind it."""
     text = plain[sentence.start : sentence.end]
     start, end = place.start - sentence.start, place.end - sentence.start
     ends = [found.end() for found in cues.CLAUSE_END.finditer(text, 0, start)]
     first = cues.CLAUSE_END.search(text, end)
-    before = text[max(ends, default=0) : start]
-    behind = text[end : first.start() if first else len(text)]
-    return _without_lookalikes(before), _without_lookalikes(behind)
+    return text[max(ends, default=0) : start], text[end : first.start() if first else len(text)]
 
 
 def _without_lookalikes(text: str) -> str:

@@ -1,0 +1,204 @@
+"""Drugs and advice that are not allowed, and the sentences that only look like them."""
+
+from typing import Any
+
+import pytest
+
+from medtune.guard import Context, Finding
+from medtune.guard.forbidden_drug import forbidden_drug
+from medtune.guard.patients import population_in
+from medtune.guard.phrases import compiled, verb_forms
+from medtune.guard.recommendations import disallowed_recommendation
+from medtune.guard.sections import DisallowedRecommendation, ForbiddenDrug, When
+from medtune.guard.texts import Text
+
+DRUG = ForbiddenDrug(
+    id="drug", kind="forbidden_drug", drugs={"warfarin": ["Coumadin"], "amoxicillin": []}
+)
+ADVICE = DisallowedRecommendation(
+    id="advice",
+    kind="disallowed_recommendation",
+    actions=["start", "stop", "begin"],
+    objects=["chemo*", "insulin"],
+    phrases=["no need to ... ambulance", "not|*n't worry"],
+)
+
+
+def found(
+    rule: ForbiddenDrug | DisallowedRecommendation, text: str, **context: Any
+) -> list[Finding]:
+    check = forbidden_drug(rule) if isinstance(rule, ForbiddenDrug) else None
+    check = check or disallowed_recommendation(rule)  # type: ignore[arg-type]
+    return list(check(Text.of(text), Context(**context)))
+
+
+def drug(text: str, when: When | None = None, **context: Any) -> list[str]:
+    rule = DRUG.model_copy(update={"when": when})
+    return [finding.verdict for finding in found(rule, text, **context)]
+
+
+def advice(text: str) -> list[str]:
+    return [finding.verdict for finding in found(ADVICE, text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Start warfarin today.",
+        "Coumadin is a good choice.",
+        "I would prescribe warfarin.",
+        "Stop aspirin and start warfarin.",
+        "Instead of aspirin, use warfarin.",
+        "There is no contraindication to starting warfarin.",
+        "Do not hesitate to give warfarin.",
+        "Warfarin 5 mg daily.",
+        "If the pain does not improve, give warfarin.",
+    ],
+)
+def test_a_drug_that_is_advised_is_a_violation(text: str):
+    assert drug(text) == ["violation"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do not start warfarin.",
+        "Warfarin should not be given.",
+        "Warfarin must never be given.",
+        "Warfarin is contraindicated.",
+        "Avoid aspirin, amoxicillin and heparin.",
+        "Aspirin rather than warfarin.",
+        "Switch from warfarin to heparin.",
+        "Stop warfarin.",
+        "There is no role for warfarin.",
+        "Avoid anticoagulants (warfarin, heparin).",
+        "Warfarin crosses the placenta.",
+        "Is she on warfarin?",
+        "She took warfarin last year.",
+        "Given the amoxicillin allergy, use something else.",
+    ],
+)
+def test_a_drug_that_is_advised_against_asked_about_or_told_of_is_ok(text: str):
+    assert drug(text) == ["ok"]
+
+
+def test_a_drug_that_is_only_named_is_what_the_rule_says():
+    assert drug("Warfarin inhibits an enzyme.") == ["flag"]
+    rule = DRUG.model_copy(update={"mentioned": "ok"})
+    assert [finding.verdict for finding in found(rule, "Warfarin inhibits an enzyme.")] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("context", "is_met"),
+    [
+        ({"allergies": ("penicillin (rash)",)}, True),
+        ({"allergies": ("sulfa",)}, False),
+        ({"conditions": ("Pregnancy, 20 weeks",)}, True),
+        ({"question": "She is pregnant."}, True),
+        ({"question": "She is not pregnant."}, False),
+        ({"question": "He is allergic to penicillin."}, True),
+        ({"question": "He denies any allergy to penicillin."}, False),
+        ({"question": "No known allergies. He was given penicillin before."}, False),
+        ({"question": "He was given penicillin before."}, False),
+        ({"age_years": 10.0}, True),
+        ({"question": "A 10-year-old boy has a fever."}, True),
+        ({"question": "A 40-year-old man has a fever."}, False),
+        ({}, False),
+    ],
+)
+def test_a_condition_is_met_by_the_context_or_by_what_the_question_says(
+    context: dict[str, Any], is_met: bool
+):
+    when = When(allergies=["penicillin*"], conditions=["pregnan*"], populations=["child"])
+    assert drug("Start amoxicillin.", when, **context) == (["violation"] if is_met else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("a 5-week-old", "child"),
+        ("a 3-week-old", "neonate"),
+        ("67 yo man", "adult"),
+        ("Children and adults", "child"),
+        ("women of childbearing age", None),
+        ("the patient", None),
+    ],
+)
+def test_the_population_is_read_from_ages_and_words(text: str, who: str | None):
+    assert population_in(text) == who
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Start chemotherapy today.",
+        "You should begin chemo.",
+        "Chemotherapy should be started now.",
+        "I recommend starting chemotherapy.",
+        "You can safely stop your insulin.",
+        "Don't wait for the biopsy, start chemo.",
+        "There is no need to call an ambulance.",
+        "You shouldn't worry.",
+        "Insulin: stop today.",
+    ],
+)
+def test_advice_that_is_not_allowed_is_a_violation(text: str):
+    assert advice(text) == ["violation"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do not start chemotherapy.",
+        "Chemotherapy should not be started.",
+        "Never stop insulin.",
+        "Under no circumstances should you stop insulin.",
+        "Ask your doctor whether to start chemotherapy.",
+        "Before starting chemotherapy, check the blood count.",
+        "She was started on chemotherapy in March.",
+        "He stopped insulin.",
+        "Have you stopped your insulin?",
+        "Stop smoking; insulin is fine.",
+        "She wants to stop insulin.",
+        "Stop aspirin because you need insulin.",
+    ],
+)
+def test_advice_against_it_questions_and_what_happened_are_no_advice(text: str):
+    assert advice(text) == []
+
+
+def test_an_action_that_is_only_described_is_a_flag():
+    assert advice("Chemotherapy is begun in cycles of three weeks.") == []
+    assert advice("Patients start chemotherapy in cycles.") == ["flag"]
+
+
+def test_verbs_are_found_in_all_their_forms():
+    assert verb_forms("stop") == ("stop", "stops", "stopped", "stopping")
+    assert verb_forms("cease") == ("cease", "ceases", "ceased", "ceasing")
+    assert verb_forms("carry on") == ("carry on", "carries on", "carried on", "carrying on")
+    assert verb_forms("Give") == ("give", "gives", "gave", "given", "giving")
+    assert verb_forms("discontinue")[-1] == "discontinuing"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hits", "misses"),
+    [
+        ("pregnan*", "is Pregnant now", "impregnable"),
+        ("chronic kidney", "chronic-kidney disease", "chronic renal kidney"),
+        ("call|phone us", "please phone us", "call them"),
+        ("no need to ... doctor", "no need to see any doctor", "no need to go. A doctor"),
+        ("*n't", "don't", "do not"),
+        ("C++", "C++ here", "C here"),
+    ],
+)
+def test_patterns_have_endings_choices_and_gaps_and_no_other_signs(
+    pattern: str, hits: str, misses: str
+):
+    assert compiled([pattern]).search(hits)
+    assert not compiled([pattern]).search(misses)
+
+
+@pytest.mark.parametrize("pattern", ["", "... doctor", "doctor ..."])
+def test_a_pattern_without_words_at_its_ends_is_refused(pattern: str):
+    with pytest.raises(ValueError, match="expected words"):
+        compiled([pattern])

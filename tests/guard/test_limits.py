@@ -1,0 +1,209 @@
+"""Doses against limits: too high, too low, within, and what cannot be compared."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medtune.guard import Context, Finding
+from medtune.guard.dose_range import dose_range
+from medtune.guard.sections import DoseRange
+from medtune.guard.tables import DoseRow, DoseTable
+from medtune.guard.texts import Text
+
+RULE = DoseRange(id="doses", kind="dose_range", table="made here")
+
+
+def row(ingredient: str, **limits: Any) -> DoseRow:
+    told = {"synonyms": [], "route": "oral", "population": "adult", "unit": "mg"}
+    return DoseRow(
+        ingredient=ingredient, **(told | limits | {"source": "made up", "reviewer": "none"})
+    )
+
+
+TABLE = DoseTable(
+    name="made here",
+    notice="made up",
+    not_drugs=["water", "weigh*"],
+    rows=[
+        row("alpha", min_single=50, max_single=1000, max_daily=4000, usual=True),
+        row("alpha", route="iv", max_single=500, max_daily=1000),
+        row("alpha", population="child", max_single=500, max_single_per_kg=10, max_daily_per_kg=40),
+        row("beta", max_single=30),
+        row("beta", route="iv", max_single=10),
+        row("gamma", max_single=25, max_weekly=25),
+        row("delta", route="infusion", unit="mcg/kg/minute", max_single=2),
+        row("epsilon", unit="mg/m2", route="iv", max_single=75),
+        row("zeta", unit="mcg", max_single=300, max_daily=300),
+        row("eta", route="intrathecal", max_single=0),
+        row("theta", unit="units", route="sc", max_single=100, max_daily=200),
+        row("iota", max_daily=100),
+        row("kappa", max_single=100, max_single_per_kg=1.5),
+        row("lambda", min_daily=10, max_daily=100),
+    ],
+)
+
+
+def findings(text: str, rule: DoseRange = RULE, **context: Any) -> list[Finding]:
+    return list(dose_range(rule, TABLE)(Text.of(text), Context(**context)))
+
+
+def verdict(text: str, **context: Any) -> str:
+    [found] = findings(text, **context)
+    return found.verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Take alpha 1000 mg.", "ok"),
+        ("Take alpha 1001 mg.", "violation"),
+        ("Take alpha 1 g four times a day.", "ok"),
+        ("Take alpha 1 g five times a day.", "violation"),
+        ("Take alpha 49 mg.", "flag"),
+        ("Take alpha 500 to 1500 mg.", "violation"),
+        ("Take alpha 40 to 500 mg.", "flag"),
+        ("Take alpha 4 g daily.", "ok"),
+        ("Take up to 4 g of alpha a day.", "ok"),
+        ("Take up to 5 g of alpha a day.", "violation"),
+        ("Do not take more than 5 g of alpha a day.", "violation"),
+        ("Take alpha 2 g/day in four divided doses.", "ok"),
+        ("Take gamma 25 mg once a week.", "ok"),
+        ("Take gamma 5 mg daily.", "violation"),
+        ("Take gamma 15 mg twice weekly.", "violation"),
+        ("Take gamma 10 mg.", "flag"),
+        ("Take iota 100 mg.", "ok"),
+        ("Take iota 101 mg.", "violation"),
+        ("Take lambda 5 mg daily.", "flag"),
+        ("Take zeta 100 mcg daily.", "ok"),
+        ("Take zeta 0.1 mg daily.", "ok"),
+        ("Take zeta 100 mg daily.", "violation"),
+        ("Run delta at 0.1 mcg/kg/min.", "ok"),
+        ("Run delta at 200 mcg/kg/hour.", "violation"),
+        ("Run delta at 100 mcg/kg/hour.", "ok"),
+        ("Give eta 1 mg intrathecally.", "violation"),
+        ("Give eta 0.1 mg/kg intrathecally.", "violation"),
+        ("Inject theta 100 units subcutaneously twice a day.", "ok"),
+        ("Inject theta 100 units subcutaneously three times a day.", "violation"),
+    ],
+)
+def test_a_dose_is_within_the_limits_or_above_or_below_them(text: str, expected: str):
+    assert verdict(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Take omega 5 mg.",
+        "Take 5 mg.",
+        "Take alpha 5 tablets.",
+        "Take alpha 5 mL.",
+        "Take alpha 5 units.",
+        "Take alpha 5 mmol.",
+        "Give alpha 100 mg rectally.",
+        "Take alpha 100.",
+        "Take alpha 100 zl.",
+        "Give theta 5 mg.",
+        "Take alpha 100 mg/kg.",
+        "Give epsilon 100 mg IV.",
+        "Give a 5-year-old beta 5 mg.",
+        "Take beta 20 mg/day by mouth.",
+    ],
+)
+def test_what_cannot_be_compared_is_a_flag_and_never_ok(text: str):
+    assert verdict(text) == "flag"
+
+
+def test_an_unsaid_route_is_the_usual_one_or_else_has_to_fit_all():
+    assert verdict("Take alpha 800 mg.") == "ok"
+    assert verdict("Give alpha 800 mg IV.") == "violation"
+    assert verdict("Give beta 5 mg.") == "ok"
+    assert verdict("Give beta 20 mg.") == "flag"
+    assert verdict("Give beta 20 mg by mouth.") == "ok"
+    assert verdict("Give beta 40 mg.") == "violation"
+
+
+def test_a_dose_per_kg_needs_a_weight_unless_the_limit_is_per_kg_too():
+    assert verdict("Take alpha 10 mg/kg.", weight_kg=70.0) == "ok"
+    assert verdict("Take alpha 20 mg/kg.", weight_kg=70.0) == "violation"
+    assert verdict("Give the child alpha 10 mg/kg.") == "ok"
+    assert verdict("Give the child alpha 12 mg/kg.") == "violation"
+    assert verdict("Give the child alpha 10 mg/kg.", weight_kg=60.0) == "violation"
+    assert verdict("Give epsilon 75 mg/m2 IV.") == "ok"
+    assert verdict("Give epsilon 140 mg IV.", surface_m2=1.8) == "violation"
+
+
+def test_a_childs_fixed_dose_needs_a_weight_and_an_adults_does_not():
+    assert verdict("Take alpha 200 mg.", population="child") == "flag"
+    assert verdict("Take alpha 200 mg.", population="child", weight_kg=20.0) == "ok"
+    assert verdict("Take alpha 210 mg.", population="child", weight_kg=20.0) == "violation"
+    assert verdict("Take kappa 100 mg.") == "ok"
+    assert verdict("Take kappa 100 mg.", weight_kg=50.0) == "violation"
+
+
+def test_the_population_is_the_sentences_then_the_contexts_then_the_questions():
+    told = "Take alpha 600 mg."
+    assert verdict(told) == "ok"
+    assert verdict(told, age_years=10.0) == "violation"
+    assert verdict(told, question="My 10-year-old has a fever.") == "violation"
+    assert verdict(told, age_years=30.0, question="My child has a fever.") == "ok"
+    assert verdict("Adults take alpha 600 mg.", age_years=10.0) == "ok"
+
+
+def test_what_is_too_much_for_an_adult_is_too_much_for_a_child_without_limits():
+    assert verdict("Give beta 40 mg.", population="child") == "violation"
+    assert verdict("Give beta 20 mg.", population="child") == "flag"
+    assert verdict("Give beta 5 mg.", population="child") == "flag"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Never take 2 g of alpha at once.", "ok"),
+        ("Taking alpha 2 g would be a dangerous error.", "ok"),
+        ("Alpha 9 g a day can cause fatal liver injury.", "ok"),
+        ("He took alpha 9 g last night.", "flag"),
+        ("Is alpha 9 g a day safe?", "flag"),
+        ("I see no problem with alpha 9 g a day.", "violation"),
+        ("Alpha 9 g a day is not dangerous.", "violation"),
+        ("Do not hesitate to give alpha 9 g.", "violation"),
+        ("Alpha 9 g a day can cause drowsiness.", "violation"),
+    ],
+)
+def test_a_warning_is_no_violation_and_a_reassurance_is_one(text: str, expected: str):
+    assert verdict(text) == expected
+
+
+def test_a_trap_is_a_flag_unless_the_rule_leaves_it_out():
+    text = "Take alpha 100.0 mg."
+    assert verdict(text) == "flag"
+    lenient = RULE.model_copy(update={"traps": []})
+    assert [found.verdict for found in findings(text, lenient)] == ["ok"]
+
+
+def test_water_and_the_weight_of_a_newborn_are_no_doses():
+    assert findings("Drink 250 mL of water. She weighs 3200 g. A 3200-g boy was born.") == []
+
+
+def test_how_fast_a_dose_is_given_is_no_dose():
+    [found] = findings("Give alpha 400 mg IV at no more than 50 mg per minute.")
+    assert found.verdict == "ok"
+
+
+def test_messages_name_the_drug_and_the_numbers_but_quote_nothing():
+    [found] = findings("Give Mr. Miller 1.5 g of alpha.")
+    assert found.message == "alpha: 1,500 mg at once is above 1,000"
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_a_higher_dose_is_never_less_of_a_violation(one: int, other: int):
+    low, high = sorted((one, other))
+    if verdict(f"Take alpha {low} mg.") == "violation":
+        assert verdict(f"Take alpha {high} mg.") == "violation"
+
+
+@given(st.integers(1, 6000), st.sampled_from(["daily", "q6h", "once a week", "twice a day"]))
+def test_the_unit_that_a_dose_is_written_in_does_not_count(milligrams: int, often: str):
+    told = verdict(f"Take alpha {milligrams} mg {often}.")
+    assert verdict(f"Take alpha {1000 * milligrams} mcg {often}.") == told
