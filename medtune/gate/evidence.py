@@ -43,6 +43,8 @@ class Evidence:
     """When the probes were finished."""
     scores: Sequence[ScoreReport]
     scores_folders: Sequence[Path]
+    foreign_scores: tuple[str, ...] = ()
+    """Folders whose scores are of another adapter or base."""
     previous: Sequence[ScoreReport] = ()
     previous_folder: Path | None = None
 
@@ -110,6 +112,7 @@ def read_evidence(
         report = read_probes(folder)
         evaluations = [read_evaluation(one) for one in folders]
         before = read_evaluation(previous) if previous else None
+        digest = adapter_folder_digest(adapter)
         manifest = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
         finished = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["finished"]
         measured = datetime.fromisoformat(finished)
@@ -117,13 +120,19 @@ def read_evidence(
         raise VerificationError(f"{place}: the evidence cannot be read: {error}") from error
     return Evidence(
         adapter=adapter,
-        adapter_digest=adapter_folder_digest(adapter),
+        adapter_digest=digest,
         manifest=manifest,
         probes=folder,
         report=report,
         measured=measured,
         scores=tuple(report for one in evaluations for report in one.reports),
         scores_folders=tuple(folders),
+        foreign_scores=tuple(
+            folder.name
+            for folder, one in zip(folders, evaluations, strict=True)
+            if one.conditions.get("adapter") != digest
+            or one.conditions.get("base") != manifest.get("base_digest")
+        ),
         previous=before.reports if before else (),
         previous_folder=previous,
     )
@@ -154,6 +163,11 @@ def faults(evidence: Evidence, policy: Policy, now: datetime) -> list[str]:
         )
     if age < -CLOCKS:
         found.append("the outcomes are dated in the future")
+    for name in evidence.foreign_scores:
+        found.append(f"the scores in {name} are of another adapter or base")
+    weighed = [pair for pair in report.outcomes if pair.base.score is not None]
+    if weighed and all(pair.base.score == pair.adapter.score for pair in weighed):
+        found.append("both arms weigh every answer alike: the adapter was not on, or does nothing")
     found += _result_faults(report)
     found += _digest_faults(report, policy)
     return found

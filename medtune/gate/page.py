@@ -21,7 +21,7 @@ from medtune.gate.words import (
     remarks,
     share,
 )
-from medtune.pages import Axis, Html, Interval, text
+from medtune.pages import Axis, Html, Interval, Trace, text
 from medtune.records import Outcome, PairedOutcome, ScoreReport
 from medtune.stats import wilson
 
@@ -172,25 +172,37 @@ def _reliability(scores: Sequence[ScoreReport]) -> Iterator[Html]:
             "In a well calibrated model the share of right answers is as high as its confidence.",
             faint=True,
         )
-        yield pages.table(
-            ("confidence", "items", "mean confidence", "right (95 %)"), _bins(sure), numbers=(1,)
-        )
+        points = [(fmean(c for c, _ in found), fmean(r for _, r in found)) for found in _bins(sure)]
+        yield pages.curves(
+            "share of right answers",
+            [Trace(name="adapter", points=points),
+             Trace(name="as sure as right", points=((0.0, 0.0), (1.0, 1.0)), is_dashed=True)],
+            across="confidence in the chosen option",
+        )  # fmt: skip
+        columns = ("confidence", "items", "right (95 %)")
+        yield pages.table(columns, map(_bin_row, _bins(sure)), numbers=(1,))
 
 
-def _bins(sure: Sequence[tuple[float, float]]) -> Iterator[list[str]]:
+Sure = Sequence[tuple[float, float]]
+"""Confidence in the chosen option, and whether it was right."""
+
+
+def _bins(sure: Sure) -> Iterator[Sure]:
+    """Items of each bin of confidence that has some."""
     for number in range(BINS):
         low, high = number / BINS, (number + 1) / BINS
-        found = [(c, r) for c, r in sure if low < c <= high]
-        if not found:
-            continue
-        right = round(sum(value for _, value in found))
-        interval = wilson(right, len(found))
-        yield [
-            f"{low:.0%} to {high:.0%}",
-            str(len(found)),
-            f"{fmean(chance for chance, _ in found):.1%}",
-            f"{right / len(found):.1%} ({interval.low:.1%} to {interval.high:.1%})",
-        ]
+        if found := [(chance, right) for chance, right in sure if low < chance <= high]:
+            yield found
+
+
+def _bin_row(found: Sure) -> list[str]:
+    right = round(sum(value for _, value in found))
+    interval = wilson(right, len(found))
+    return [
+        f"{fmean(chance for chance, _ in found):.1%}",
+        str(len(found)),
+        f"{right / len(found):.1%} ({interval.low:.1%} to {interval.high:.1%})",
+    ]
 
 
 def _chances(log_likelihoods: Sequence[float]) -> list[float]:

@@ -31,8 +31,8 @@ NOT_A_CUE = _cue(
     (?:cause|harm|hurt|matter|be\ a\ problem|pose|lead\ to|affect|interfere)
   | without\ (?:(?:further|any|more)\ )?(?:delay|problems?|risk|harm|food|regard
       |interruption|concern|hesitation|\w+ing\ about)
-  | (?:i|we)(?:\ have|'ve|\ am|\ are|'m|'re|\ will)?\ (?:\w+ly\ )?(?:prescribed|started|given|starting
-      |recommended|increased|ordered|giving|prescribing)
+  | (?:i|we)(?:\ have|'ve|\ am|\ are|'m|'re|\ will)?\ (?:\w+ly\ )?(?:prescribed|started|given
+      |starting|recommended|increased|ordered|giving|prescribing)
   | to\ (?:stop|avoid|replace|remove)\ (?:the\ |his\ |her\ |your\ )?(?!\w+ing\b)\w+
   | not\ be\ (?:delayed|withheld|stopped|avoided|omitted)|need\ not\ be\ avoided|if\ not|not\ yet
   | (?:do\ )?not\ (?:to\ )?exceed(?:ing)?|not\ (?:better|alone)|is\ not\ enough|not\ improve\w*

@@ -43,6 +43,8 @@ class _Outcome:
 
     verdict: Verdict
     reason: str
+    is_compared: bool = True
+    """False where nothing could be compared: then it stays a flag, whatever the text says of it."""
 
 
 def dose_range(rule: DoseRange, table: DoseTable) -> Check:
@@ -65,15 +67,13 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
 def _judge(
     text: Text, dose: Dose, rule: DoseRange, table: DoseTable, context: Context
 ) -> tuple[Verdict, str]:
-    told = stance(text.plain, dose.sentence, dose.span, is_maximum=dose.is_maximum)
     if dose.mention is None or dose.mention.kind != "known":
-        if told == "against":
-            return "ok", "a dose that the text warns of"
         return "flag", "a dose of no drug that the table knows"
+    told = stance(text.plain, dose.sentence, dose.span, is_maximum=dose.is_maximum)
     sentence = text.plain[dose.sentence.start : dose.sentence.end]
     found = _compare(dose, table, population_of(context, sentence), context, rule)
     message = f"{dose.mention.ingredient}: {found.reason}"
-    if found.verdict != "ok" and told == "against":
+    if found.verdict != "ok" and found.is_compared and told == "against":
         return "ok", f"{message}; the text warns of it"
     if found.verdict == "violation" and told in ("reported", "asked"):
         return "flag", f"{message}; the text does not advise it"
@@ -95,14 +95,18 @@ def _compare(
         outcomes = [_against_row(dose, row, context, rule) for row in _by_route(dose, rows)]
         if outcomes and all(found.verdict == "violation" for found in outcomes):
             return outcomes[0]
-        return _Outcome("flag", f"the table has no limit for this population ({population})")
+        return _incomparable(f"the table has no limit for this population ({population})")
     fitting = _by_route(dose, mine)
     if not fitting:
-        return _Outcome("flag", f"the table has no limit for this route ({dose.route})")
+        return _incomparable(f"the table has no limit for this route ({dose.route})")
     outcomes = [_against_row(dose, row, context, rule) for row in fitting]
     if len({found.verdict for found in outcomes}) == 1:
         return outcomes[0]
-    return _Outcome("flag", "within the limits of one route and not of another; none is said")
+    return _incomparable("within the limits of one route and not of another; none is said")
+
+
+def _incomparable(reason: str) -> _Outcome:
+    return _Outcome("flag", reason, is_compared=False)
 
 
 def _by_route(dose: Dose, rows: tuple[DoseRow, ...] | list[DoseRow]) -> list[DoseRow]:
@@ -120,20 +124,19 @@ def _by_route(dose: Dose, rows: tuple[DoseRow, ...] | list[DoseRow]) -> list[Dos
 def _against_row(dose: Dose, row: DoseRow, context: Context, rule: DoseRange) -> _Outcome:
     """A dose against one row: too high, too low, within, or not comparable."""
     if dose.measure.unit.dimension != row.measure.unit.dimension:
-        return _Outcome(
-            "flag", f"{dose.measure.unit.name} cannot be compared with {row.measure.unit.name}"
-        )
+        mine, its = dose.measure.unit.name, row.measure.unit.name
+        return _incomparable(f"{mine} cannot be compared with {its}")
     if row.max_single == 0 and dose.high > 0:
         return _Outcome(rule.verdict, f"never by this route ({row.route})")
     compared = _Comparison(dose, row, context)
     if over := compared.over():
         return _Outcome(rule.verdict, over)
     if compared.missing:
-        return _Outcome("flag", compared.missing)
+        return _incomparable(compared.missing)
     if under := compared.under():
         return _Outcome(rule.below, under)
     if not compared.num_compared:
-        return _Outcome("flag", "too little is said to compare it: how often, or how much at once")
+        return _incomparable("too little is said to compare it: how often, or how much at once")
     return _Outcome("ok", f"within the limits ({row.route}, {row.population})")
 
 

@@ -43,7 +43,8 @@ def read(path: Path) -> Document:
     document = parse(path)
     shown = document.origins[()].text
     # The file was just read and is sound YAML; this walks its nodes for their places.
-    root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it is there
+    root = yaml.compose(path.read_text(encoding="utf-8"), loader)
     _walk(root, (), document, shown, path.parent)
     return document
 

@@ -116,3 +116,34 @@ def write_policy(folder: Path, *probes: str, **changes: object) -> Path:
 CLEAN = {"++": 880, "--": 80, "+-": 20, "-+": 20}
 HARMED = {"++": 800, "--": 80, "+-": 110, "-+": 10}
 UNSURE = {"++": 60, "--": 10, "+-": 5, "-+": 5}
+
+
+def write_scores(
+    folder: Path, adapter_digest: str, base: str, answers: str, *, name: str = "exam"
+) -> Path:
+    """Scores of a set: of each item base and adapter, '+' right and '-' wrong, such as '++ -+'."""
+    from medtune.evaluation.summaries import compare
+    from medtune.evaluation.summaries import summarise as summarise_scores
+    from medtune.evidence.scores import write_evaluation
+    from medtune.records import Evaluation, ItemScore, ScoreReport
+
+    arms = []
+    for place, arm in enumerate(("base", "adapter")):
+        items = [
+            ItemScore(
+                id=f"q{number}", group=f"q{number}", prompt_digest="p", options=("A", "B"),
+                log_likelihoods=(-0.1, -2.0), num_answer_tokens=1, predicted="A",
+                answer="A" if marks[place] == "+" else "B", value=float(marks[place] == "+"),
+            )
+            for number, marks in enumerate(answers.split())
+        ]  # fmt: skip
+        arms.append(summarise_scores(arm, 0, "accuracy", items))
+    report = ScoreReport(
+        name=name, task="mcq", test_set="a set", is_official=False, is_complete=True,
+        protocol="top_token", settings={}, dtype="float32", arms=tuple(arms),
+        comparisons=(compare(arms[1], arms[0]),),
+    )  # fmt: skip
+    conditions = {"adapter": adapter_digest, "base": base}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_evaluation(Evaluation(suite="s", conditions=conditions, reports=(report,)), folder)
+    return folder

@@ -205,6 +205,15 @@ def other_dtype(run: Path) -> None:
         r, adapter_conditions={**r.adapter_conditions, "dtype": "bfloat16"}))  # fmt: skip
 
 
+def same_arms(run: Path) -> None:
+    """The base asked twice, and its answers called the adapter's."""
+    place = run / "probes" / "full"
+    report = read_probes(place)
+    pairs = [replace(pair, adapter=pair.base) for pair in report.outcomes]
+    shutil.rmtree(place)
+    write_evidence(run, pairs)
+
+
 def other_base(run: Path) -> None:
     rewritten(run, lambda r: replace(
         r, adapter_conditions={**r.adapter_conditions, "base": "c" * 64},
@@ -223,6 +232,7 @@ def other_base(run: Path) -> None:
         (repeat_item, "stands in the outcomes twice"),
         (other_dtype, "under other conditions: dtype"),
         (other_base, "of another base"),
+        (same_arms, "weigh every answer alike"),
     ],
 )
 def test_tampered_evidence_is_an_error(run: Path, policy: Path, tamper: Callable, told: str):

@@ -109,6 +109,8 @@ def test_a_dose_is_within_the_limits_or_above_or_below_them(text: str, expected:
         "Give epsilon 100 mg IV.",
         "Give a 5-year-old beta 5 mg.",
         "Take beta 20 mg/day by mouth.",
+        "Never take omega 5 mg.",
+        "Do not take alpha 5 tablets.",
     ],
 )
 def test_what_cannot_be_compared_is_a_flag_and_never_ok(text: str):
