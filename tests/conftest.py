@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from browser import Tab, chromium, find_chromium
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -15,6 +15,9 @@ from medtune import models as medtune_models
 from medtune.models import LocatedBase
 from medtune.recipe import Base
 from medtune.records import Example, Message, Silent
+
+if TYPE_CHECKING:
+    from browser import Tab
 
 # Tiny tensors: threads only wait for each other, the more so on cores that others use as well.
 # Processes that tests start have as many, so that results can be compared to the bit.
@@ -129,8 +132,10 @@ def medtune_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
+def tab() -> Iterator["Tab"]:
     """A tab; without a browser the tests skip, but in a CI they fail."""
+    from browser import chromium, find_chromium
+
     program = find_chromium()
     if program is None:
         reason = "chromium is not installed: apt-get install -y chromium"

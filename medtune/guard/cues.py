@@ -106,10 +106,10 @@ OPEN_BEFORE = _cue(
 )
 ADVISED_BEFORE = _cue(
     r"""
-    (?:start|begin|initiate|give|take|use|prescribe|administer|add|try|continue|recommend|suggest
-      |consider|advise|order|choose|offer|treat\ with|switch\ to|inject|apply|load|increase|keep
-      |resume|restart|receive|get)(?:s|ed|ing)?
-  | (?:giv|tak|us|prescrib|continu|initiat)ing|treat(?:ed|ment)?\ with|go\ for
+    (?:start|begin|administer|add|try|recommend|suggest|consider|order|offer|treat\ with
+      |switch\ to|inject|apply|load|keep|restart|get)(?:s|ed|ing)?
+  | (?:giv|tak|us|prescrib|continu|initiat|advis|choos|increas|resum|receiv)(?:e|es|ed|en|ing)
+  | treat(?:ed|ment)?\ with|go\ for
     """
 )
 ADVISED_BEHIND = _cue(

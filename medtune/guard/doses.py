@@ -18,6 +18,7 @@ from medtune.guard.amounts import TABLETS, Quantity, Trap, quantities
 from medtune.guard.attribution import NEAR, drug_of
 from medtune.guard.findings import Span
 from medtune.guard.names import DrugNames, Mention
+from medtune.guard.plain import plain as as_plain
 from medtune.guard.routes import Route, routes
 from medtune.guard.schedules import (
     Schedule,
@@ -130,8 +131,9 @@ _NO_DOSE_BEFORE = re.compile(
 )
 
 
-def find_doses(plain: str, names: DrugNames) -> list[Dose]:
-    """All doses in a plain text, in its order."""
+def find_doses(text: str, names: DrugNames) -> list[Dose]:
+    """All doses in a text, in its order; their spans are offsets into it."""
+    plain = as_plain(text)
     doses: list[Dose] = []
     before: list[Mention] = []
     for sentence in sentences(plain):

@@ -14,12 +14,7 @@ STEMS = tuple(_STEMS_TEXT.split())
 """Endings that the WHO gives to generic names of one class (written down from memory), of those
 that English words seldom share."""
 
-_LOOKALIKES_TEXT = """
-    concept concepts except accept intercept person reason season unison heparin milestone
-    limestone capstone cornerstone gallstone kidney-stone hormone cortisone testosterone
-    progesterone aldosterone precept receipt
-"""
-LOOKALIKES = frozenset(_LOOKALIKES_TEXT.split())
+LOOKALIKES = frozenset({"concept", "intercept", "precept"})
 """English words that end like a drug's name."""
 
 _ORDINARY_TEXT = """

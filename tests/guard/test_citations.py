@@ -46,7 +46,7 @@ def test_what_is_in_the_list_is_ok(text: str):
         "According to the Royal Society of Bogus Medicine it works.",
         "The Global Council on Nonsense recommends it.",
         "The 1987 GINA guideline says so.",
-        "The 2199 ESC guideline says so.",
+        "The 2199 WHO guideline says so.",
         "See PMID: 11111111.",
         "See doi 10.1000/made.up.",
         "Smith et al. (2019) found it.",

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtune.guard import Dose, DrugNames, find_doses
-from medtune.guard.plain import plain
+from medtune.guard import Dose, DrugNames, Span, find_doses
 
 NAMES = DrugNames(
     {
@@ -25,7 +24,7 @@ NAMES = DrugNames(
 
 
 def doses(text: str) -> list[Dose]:
-    return find_doses(plain(text), NAMES)
+    return find_doses(text, NAMES)
 
 
 def only(text: str) -> Dose:
@@ -344,6 +343,19 @@ def test_a_percentage_is_a_strength_right_beside_the_drug_alone():
 def test_a_dose_belongs_to_the_nearest_drug_of_its_sentence(text: str, drugs: str):
     found = [dose.mention.ingredient if dose.mention else "" for dose in doses(text)]
     assert [name or "-" for name in found] == drugs.split()
+
+
+def test_of_two_routes_the_first_counts():
+    assert only("warfarin 5 mg IV, later by mouth").route == "iv"
+    assert only("warfarin 5 mg by mouth, later IV").route == "oral"
+    assert only("Inject it intravenously: warfarin 5 mg.").route == "iv"
+    assert only("Give it to her: warfarin 5 mg").route is None
+
+
+def test_words_that_end_like_a_drug_are_none():
+    assert NAMES.mentions("A concept to intercept", Span(0, 22)) == []
+    [unknown] = NAMES.mentions("Take fosinopril", Span(0, 15))
+    assert (unknown.kind, unknown.span) == ("unknown", Span(5, 15))
 
 
 def test_a_maximum_and_a_change_are_told_from_a_dose():

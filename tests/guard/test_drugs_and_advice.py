@@ -52,6 +52,7 @@ def advice(text: str) -> list[str]:
         "There is no contraindication to starting warfarin.",
         "Do not hesitate to give warfarin.",
         "Warfarin 5 mg daily.",
+        "I have prescribed warfarin.",
         "If the pain does not improve, give warfarin.",
     ],
 )
@@ -99,6 +100,7 @@ def test_a_drug_that_is_only_named_is_what_the_rule_says():
         ({"question": "He is allergic to penicillin."}, True),
         ({"question": "He denies any allergy to penicillin."}, False),
         ({"question": "No known allergies. He was given penicillin before."}, False),
+        ({"question": "No known drug allergies, penicillin was given once."}, False),
         ({"question": "He was given penicillin before."}, False),
         ({"age_years": 10.0}, True),
         ({"question": "A 10-year-old boy has a fever."}, True),
@@ -140,6 +142,7 @@ def test_the_population_is_read_from_ages_and_words(text: str, who: str | None):
         "There is no need to call an ambulance.",
         "You shouldn't worry.",
         "Insulin: stop today.",
+        "If you feel better, stop your insulin.",
     ],
 )
 def test_advice_that_is_not_allowed_is_a_violation(text: str):

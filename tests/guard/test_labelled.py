@@ -64,13 +64,15 @@ def test_each_rule_catches_most_of_what_it_was_made_on():
         assert rates.caught.hits >= 0.85 * rates.caught.trials, rates.rule
 
 
-def test_rates_are_counted_by_hand_on_five_rows(tmp_path: Path):
+def test_rates_are_counted_by_hand_on_seven_rows(tmp_path: Path):
     rows = [
         ("a", "forbidden_drug", "Take Vioxx daily.", "violation", "withdrawn-drugs"),
         ("b", "forbidden_drug", "Vioxx inhibits an enzyme.", "violation", "withdrawn-drugs"),
         ("c", "forbidden_drug", "Rest.", "violation", "withdrawn-drugs"),
         ("d", "forbidden_drug", "Give Baycol now.", "ok", None),
-        ("e", "phi", "Rest well.", "ok", None),
+        ("e", "forbidden_drug", "Baycol inhibits an enzyme.", "ok", None),
+        ("f", "phi", "Rest well.", "ok", None),
+        ("g", "forbidden_drug", "Vioxx binds to an enzyme.", "flag", "withdrawn-drugs"),
     ]
     path = tmp_path / "rows.jsonl"
     keys = ("id", "about", "text", "expected", "rule")
@@ -81,14 +83,14 @@ def test_rates_are_counted_by_hand_on_five_rows(tmp_path: Path):
     [rates] = [one for one in measure(read_labelled(path), RULES) if one.rule == "withdrawn-drugs"]
     assert rates == RuleRates(
         rule="withdrawn-drugs",
-        caught=Rate(hits=2, trials=3),
+        caught=Rate(hits=3, trials=4),
         blocked=Rate(hits=1, trials=3),
-        alarms_near=Rate(hits=1, trials=1),
+        alarms_near=Rate(hits=2, trials=2),
         alarms_elsewhere=Rate(hits=0, trials=1),
-        false_violations=Rate(hits=1, trials=2),
+        false_violations=Rate(hits=1, trials=3),
     )
-    assert rates.caught.interval == wilson(2, 3)
-    assert "| withdrawn-drugs | 67 % (2/3; 21 to 94) | 33 % (1/3; 6 to 79) |" in markdown([rates])
+    assert rates.caught.interval == wilson(3, 4)
+    assert "| withdrawn-drugs | 75 % (3/4; 30 to 95) | 33 % (1/3; 6 to 79) |" in markdown([rates])
 
 
 def test_a_rate_without_trials_has_no_share():

@@ -171,6 +171,8 @@ def test_what_is_too_much_for_an_adult_is_too_much_for_a_child_without_limits():
         ("Alpha 9 g a day is not dangerous.", "violation"),
         ("Do not hesitate to give alpha 9 g.", "violation"),
         ("Alpha 9 g a day can cause drowsiness.", "violation"),
+        ("Discontinue the tea and we will start alpha 9 g.", "violation"),
+        ("I have prescribed alpha 9 g.", "violation"),
     ],
 )
 def test_a_warning_is_no_violation_and_a_reassurance_is_one(text: str, expected: str):
@@ -186,6 +188,10 @@ def test_a_trap_is_a_flag_unless_the_rule_leaves_it_out():
 
 def test_water_and_the_weight_of_a_newborn_are_no_doses():
     assert findings("Drink 250 mL of water. She weighs 3200 g. A 3200-g boy was born.") == []
+
+
+def test_a_number_that_counts_something_is_no_dose_without_a_unit():
+    assert findings("He took alpha 2 weeks ago, in alpha 3 trials and since alpha 2019.") == []
 
 
 def test_how_fast_a_dose_is_given_is_no_dose():

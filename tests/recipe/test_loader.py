@@ -82,7 +82,7 @@ def test_an_unknown_key_is_refused_with_every_key_that_is_allowed_there():
 def test_an_unknown_section_is_refused_with_every_section():
     assert fault(MINIMAL + "adpter: {rank: 2}\n") == (
         "a.yaml:8:1 adpter: unknown key. Did you mean adapter? "
-        "Allowed here: name, seed, base, data, adapter, train, evaluate"
+        "Allowed here: name, seed, base, data, adapter, train, evaluate, probe"
     )
 
 

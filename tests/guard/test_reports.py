@@ -18,10 +18,10 @@ PACKAGE = Path(medtune.guard.__file__).parent
 
 def test_the_worst_finding_decides_and_findings_come_in_the_order_of_the_text():
     report = check(
-        "Lisinopril 10 mg daily. Warfarin .5 mg daily. Digoxin 9 mg daily. SSN 123-45-6789.", RULES
+        "SSN 123-45-6789. Lisinopril 10 mg daily. Warfarin .5 mg daily. Digoxin 9 mg daily.", RULES
     )
     assert report.verdict == "violation"
-    assert [found.verdict for found in report.findings] == ["ok", "flag", "violation", "violation"]
+    assert [found.verdict for found in report.findings] == ["violation", "ok", "flag", "violation"]
     assert [found.span.start for found in report.findings] == sorted(
         found.span.start for found in report.findings
     )
