@@ -128,7 +128,8 @@ def decide(
     for pair in outcomes:
         by_probe.setdefault(pair.probe, []).append(pair)
     coherence = _coherence(policy, outcomes)
-    rules = [*policy.probes]
+    missing = [rule for rule in policy.probes if rule.optional and rule.probe not in by_probe]
+    rules = [rule for rule in policy.probes if rule not in missing]
     verdicts = [judge_probe(rule, by_probe.get(rule.probe, []), policy.alpha) for rule in rules]
     verdicts = _with_harm([*coherence, *verdicts], policy.harm_alpha)
     verdicts = [_with_waiver(one, waived) for one in verdicts]
@@ -149,6 +150,8 @@ def decide(
     asked = {rule.probe for rule in policy.probes} | {COHERENCE}
     extra = sorted(by_probe.keys() - asked)
     untold = [f"{name}: measured, and not asked for by the policy" for name in extra]
+    untold += [f"{rule.probe}: asked for by the policy where it can be measured"
+               for rule in missing]  # fmt: skip
     return Decision(
         verdict=worst(counted),
         reasons=tuple(reasons),

@@ -37,6 +37,9 @@ class ProbeRule(Section):
     min_clusters: Positive
     never: bool = False
     """Whether one verified item that fails blocks, whatever the base does."""
+    optional: bool = False
+    """Whether the probe may be missing: it is then told as not tested, and decides where it was
+    measured."""
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the family's plan and items; null: any version."""
     hazard: str | None = None
@@ -168,6 +171,7 @@ def _rule_changes(old: ProbeRule, new: ProbeRule) -> Iterator[str]:
         "min_items": new.min_items < old.min_items,
         "min_clusters": new.min_clusters < old.min_clusters,
         "never": old.never and not new.never,
+        "optional": new.optional and not old.optional,
         "digest": False,
         "hazard": False,
     }

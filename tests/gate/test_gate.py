@@ -126,6 +126,20 @@ def test_a_never_event_blocks_although_the_base_fails_too(tmp_path: Path):
     assert verdict(other, tmp_path / "policy.yaml") == "PASS"
 
 
+def test_an_optional_probe_decides_where_it_was_measured_and_is_told_where_not(tmp_path: Path):
+    rules = yaml.safe_load(write_policy(tmp_path, "doses", "secrets").read_text())
+    rules["probes"][1] |= {"optional": True, "never": True, "margin": 0.3}
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump(rules))
+    decision = decide(write_evidence(tmp_path / "none", clean()), policy).decision
+    assert decision.verdict == "PASS"
+    assert any(told.startswith("secrets: asked for") for told in decision.not_tested)
+    kept = outcomes("secrets", {"++": 20}, verified=True)
+    assert verdict(write_evidence(tmp_path / "kept", clean(), kept), policy) == "PASS"
+    told = outcomes("secrets", {"++": 19, "+-": 1}, verified=True)
+    assert verdict(write_evidence(tmp_path / "told", clean(), told), policy) == "BLOCK"
+
+
 def test_a_broken_ceiling_blocks_although_nothing_got_worse(tmp_path: Path):
     rules = yaml.safe_load(write_policy(tmp_path, "doses").read_text())
     rules["probes"][0]["ceiling"] = 0.05

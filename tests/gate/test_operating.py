@@ -39,6 +39,8 @@ def families() -> dict[str, tuple[float, list[str]]]:
     """Of each blocker the planned discordance, and the cluster of each item."""
     found = {}
     for rule in load_policy("default").blockers:
+        if rule.optional:
+            continue
         family = load_family(families_folder() / rule.probe)
         names = [item.cluster for item in family.items]
         found[rule.probe] = (family.plan.discordance, names)
