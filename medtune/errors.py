@@ -11,6 +11,8 @@
     +-- DriftError                6  a run is resumed, or a lock repeated, under other conditions
     +-- TrainingError             1  training cannot go on
     +-- EvaluationError           1  a model or server cannot be asked, or answers nonsense
+    +-- RegistryError             1  a registry cannot be read, reached or written
+    |   +-- UnapprovedError       4  a promotion that still waits for approvals
     +-- Interrupted             130  stopped from outside, with a checkpoint written
 
 A message says what was found, where, and what to do. A message about private data names keys,
@@ -76,6 +78,16 @@ class TrainingError(MedtuneError):
 
 class EvaluationError(MedtuneError):
     """A model or server cannot be asked, or what it answers cannot be scored."""
+
+
+class RegistryError(MedtuneError):
+    """A registry cannot be read, reached or written; nothing was changed."""
+
+
+class UnapprovedError(RegistryError):
+    """An approval was noted, and others are still missing."""
+
+    exit_code = 4
 
 
 class Interrupted(MedtuneError):

@@ -15,7 +15,7 @@ LAYERS = [
     {"gate"},
     {"models", "tasks", "guard"},
     {"scoring", "data"},
-    {"training", "evaluation", "probes", "card", "seeds", "report"},
+    {"training", "evaluation", "probes", "card", "seeds", "report", "registry"},
     {"inputs", "assess", "subject", "metric_modules"},
     {"training_rows"},
     {"pairing"},
@@ -26,6 +26,7 @@ LAYERS = [
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {
     "signing", "recipe", "records", "runs", "seeds", "tasks", "guard", "evidence", "gate", "report",
+    "registry",
     "cli",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
