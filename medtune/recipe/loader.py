@@ -141,7 +141,7 @@ def is_path(name: str, value: str) -> bool:
 
     Its form decides, never what happens to lie there.
     """
-    if name not in ("model", "suites"):
+    if name not in ("model", "suites", "tokenizer"):
         return not is_remote(value)
     return value.startswith((".", "/", "~")) or value.endswith(".gguf")
 
