@@ -8,13 +8,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
     {"errors"},
-    {"stats", "digests", "metrics", "overlap", "pages"},
+    {"stats", "digests", "metrics", "overlap", "pages", "languages"},
     {"signing"},
     {"recipe", "records", "runs", "provenance"},
     {"evidence"},
     {"gate"},
     {"models", "tasks", "guard"},
-    {"scoring", "data"},
+    {"scoring", "data", "corpus"},
     {"training", "evaluation", "probes", "card", "seeds", "report", "registry"},
     {"inputs", "assess", "subject", "metric_modules"},
     {"training_rows"},

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from medtune import overlap
 from medtune.data.canaries import SOURCE as CANARIES
 from medtune.data.encoding import Encoded
-from medtune.data.languages import UNCLEAR, tell_language
 from medtune.data.prepare import Prepared, PreparedSplit
+from medtune.languages import UNCLEAR, tell_language
 from medtune.recipe import Data
 from medtune.records import Example, Progress, Silent, Split
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from medtune.data.check import Examination, Finding
-from medtune.data.languages import LETTERS, UNCLEAR
 from medtune.errors import DataError
+from medtune.languages import LETTERS, UNCLEAR
 from medtune.recipe import Limits
 
 

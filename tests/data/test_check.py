@@ -13,9 +13,9 @@ from materials import material
 
 from medtune.data import Encoder, Prepared, draw_canaries, make_template, prepare
 from medtune.data.check import Examination, examine
-from medtune.data.languages import UNCLEAR, tell_language
 from medtune.data.limits import require_limits
 from medtune.errors import DataError
+from medtune.languages import UNCLEAR, tell_language
 from medtune.overlap import jaccard, shingles
 from medtune.recipe import Canaries, Data, Limits
 from medtune.records import Example
