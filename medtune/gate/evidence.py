@@ -48,14 +48,18 @@ class Evidence:
     previous: Sequence[ScoreReport] = ()
     previous_folder: Path | None = None
 
-    def digests(self) -> dict[str, str]:
-        """sha256 of every file that was read, by its place."""
+    def files(self) -> dict[str, Path]:
+        """Every file that was read, by its place."""
         named = {f"probes/{name}": self.probes / name for name in (PROBES, OUTCOMES, FINISHED)}
         for number, folder in enumerate(self.scores_folders):
             named |= {f"scores-{number}/{name}": folder / name for name in (SCORES, ITEMS)}
         if self.previous_folder is not None:
             named |= {f"previous/{name}": self.previous_folder / name for name in (SCORES, ITEMS)}
-        return {name: sha256_file(path) for name, path in named.items()}
+        return named
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of every file that was read, by its place."""
+        return {name: sha256_file(path) for name, path in self.files().items()}
 
 
 def find_adapter(place: Path) -> Path:
@@ -105,31 +109,51 @@ def read_evidence(
         VerificationError: The adapter or the outcomes are not there, or a file is damaged.
     """
     adapter = find_adapter(place)
-    folder = probes or find_probes(place)
     run = adapter.parent
     folders = list(scores) or [run] * (run / SCORES).is_file()
     try:
-        report = read_probes(folder)
-        evaluations = [read_evaluation(one) for one in folders]
-        before = read_evaluation(previous) if previous else None
         digest = adapter_folder_digest(adapter)
         manifest = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
-        finished = json.loads((folder / FINISHED).read_text(encoding="utf-8"))["finished"]
+    except (OSError, ValueError) as error:
+        raise VerificationError(f"{place}: the evidence cannot be read: {error}") from error
+    return assemble(
+        adapter, digest, manifest, probes or find_probes(place), folders, previous
+    )  # fmt: skip
+
+
+def assemble(
+    adapter: Path,
+    digest: str,
+    manifest: dict[str, Any],
+    probes: Path,
+    scores: Sequence[Path],
+    previous: Path | None,
+) -> Evidence:
+    """Evidence of an adapter whose digest and ``medtune.json`` are known.
+
+    Raises:
+        VerificationError: A file is missing or damaged.
+    """
+    try:
+        report = read_probes(probes)
+        evaluations = [read_evaluation(one) for one in scores]
+        before = read_evaluation(previous) if previous else None
+        finished = json.loads((probes / FINISHED).read_text(encoding="utf-8"))["finished"]
         measured = datetime.fromisoformat(finished)
     except (EvaluationError, OSError, ValueError, KeyError) as error:
-        raise VerificationError(f"{place}: the evidence cannot be read: {error}") from error
+        raise VerificationError(f"{adapter}: the evidence cannot be read: {error}") from error
     return Evidence(
         adapter=adapter,
         adapter_digest=digest,
         manifest=manifest,
-        probes=folder,
+        probes=probes,
         report=report,
         measured=measured,
         scores=tuple(report for one in evaluations for report in one.reports),
-        scores_folders=tuple(folders),
+        scores_folders=tuple(scores),
         foreign_scores=tuple(
             folder.name
-            for folder, one in zip(folders, evaluations, strict=True)
+            for folder, one in zip(scores, evaluations, strict=True)
             if one.conditions.get("adapter") != digest
             or one.conditions.get("base") != manifest.get("base_digest")
         ),

@@ -115,17 +115,39 @@ def replay(file: Path, keys: Sequence[Path] = ()) -> Decision:
         VerificationError: The file is none, what was read then is not what lies there now, or the
             decision is another one.
     """
-    recorded = _read(file)
+    recorded = read_gate(file)
+    return decide_again(file, recorded, evidence_of(file, recorded), keys)
+
+
+def evidence_of(file: Path, recorded: Mapping[str, Any]) -> Evidence:
+    """What a gate.json names as what it was decided from, as it lies there now.
+
+    Raises:
+        VerificationError: It is not there, or damaged.
+    """
+    folder = file.parent
     try:
-        policy = policy_of(recorded["policy"])
         places = recorded["places"]
-        folder = file.parent
-        evidence = read_evidence(
+        return read_evidence(
             (folder / places["adapter"]).resolve(),
             probes=(folder / places["probes"]).resolve(),
             scores=[(folder / one).resolve() for one in places["scores"]],
             previous=(folder / places["previous"]).resolve() if places["previous"] else None,
         )
+    except (KeyError, TypeError) as error:
+        raise VerificationError(f"{file}: no decision that medtune wrote ({error})") from error
+
+
+def decide_again(
+    file: Path, recorded: Mapping[str, Any], evidence: Evidence, keys: Sequence[Path] = ()
+) -> Decision:
+    """Decide from evidence as a gate.json did, and require the same decision.
+
+    Raises:
+        VerificationError: Other files lie there, or the decision is another one.
+    """
+    try:
+        policy = policy_of(recorded["policy"])
         now = datetime.fromisoformat(recorded["decided"])
         if policy.digest != recorded["policy_digest"]:
             raise VerificationError(f"{file}: the policy is not the one of its digest")
@@ -226,7 +248,12 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_gate(file: Path) -> dict[str, Any]:
+    """What a gate.json says; nothing of it is believed yet.
+
+    Raises:
+        VerificationError: It is none, or not in canonical form.
+    """
     try:
         recorded = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:

@@ -54,6 +54,14 @@ class Store(Protocol):
         """
         ...
 
+    def add_file(self, folder: str, source: Path) -> str:
+        """Write a file under ``FOLDER/<its sha256>``, unless it is there.
+
+        Returns:
+            The hex sha256.
+        """
+        ...
+
     def replace(self, key: str, data: bytes, seen: bytes | None) -> bool:
         """Replace an object only if it is still what was seen (None: absent).
 
@@ -69,6 +77,18 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; only what nothing refers to."""
         ...
+
+
+def inner_key(key: str, place: str) -> PurePosixPath:
+    """A key that leads nowhere but into its store.
+
+    Raises:
+        VerificationError: It is empty, absolute, or goes up.
+    """
+    path = PurePosixPath(key)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise VerificationError(f"{key!r} leads out of {place}")
+    return path
 
 
 class FolderStore:
@@ -106,30 +126,22 @@ class FolderStore:
 
     def write_new(self, key: str, source: bytes | Path, sha256: str) -> bool:
         """Write an object of known content where there is none, whole or not at all."""
-        path = self._path(key)
-        if path.exists():
+        if self._path(key).exists():
             return False
-        with self._telling():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    found = _copy(source, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if found != sha256:
-                    raise VerificationError(
-                        f"{key}: the bytes have digest {found[:16]}…, expected {sha256[:16]}…"
-                    )
-                Path(name).chmod(0o444)
-                # A link fails where the name is taken; a rename would replace what is there.
-                with suppress(FileExistsError):
-                    os.link(name, path)
-                    sync_folder(path.parent)
-                    return True
-                return False
-            finally:
-                Path(name).unlink()
+        with self._telling(), self._partial(key) as (partial, file):
+            found = _copy(source, file)
+            if found != sha256:
+                raise VerificationError(
+                    f"{key}: the bytes have digest {found[:16]}…, expected {sha256[:16]}…"
+                )
+            return self._keep(partial, file, key)
+
+    def add_file(self, folder: str, source: Path) -> str:
+        """Write a file under its digest; read, hashed and written in one pass."""
+        with self._telling(), self._partial(f"{folder}/new") as (partial, file):
+            found = _copy(source, file)
+            self._keep(partial, file, f"{folder}/{found}")
+            return found
 
     def replace(self, key: str, data: bytes, seen: bytes | None) -> bool:
         """Replace an object only if it is still what was seen."""
@@ -154,10 +166,7 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         """The file of a key, which may lead nowhere else."""
-        parts = PurePosixPath(key).parts
-        if not parts or PurePosixPath(key).is_absolute() or ".." in parts:
-            raise VerificationError(f"{key!r} leads out of {self.place}")
-        path = self._root.joinpath(*parts)
+        path = self._root / inner_key(key, self.place)
         for place in (path, *path.parents):
             if place == self._root:
                 break
@@ -166,6 +175,31 @@ class FolderStore:
                     f"{self.place}: {key} is, or lies below, a symbolic link; a registry has none"
                 )
         return path
+
+    @contextmanager
+    def _partial(self, key: str) -> Iterator[tuple[Path, IO[bytes]]]:
+        """A hidden file beside a key, which goes whatever happens."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield Path(name), file
+        finally:
+            Path(name).unlink()
+
+    def _keep(self, partial: Path, file: IO[bytes], key: str) -> bool:
+        """Give a file that is whole its name, unless that is taken."""
+        file.flush()
+        os.fsync(file.fileno())
+        partial.chmod(0o444)
+        path = self._path(key)
+        # A link fails where the name is taken; a rename would replace what is there.
+        with suppress(FileExistsError):
+            os.link(partial, path)
+            sync_folder(path.parent)
+            return True
+        return False
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
