@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from medtune.evaluating import Evaluated, evaluate
     from medtune.gate.run import Gated, decide, replay
     from medtune.inputs import Inputs, gather, load_base, preprocess
+    from medtune.merging import Merged, check_parity, merge
     from medtune.metric_modules import load_metric
     from medtune.models import attach, load_adapter
+    from medtune.parity import Parity
     from medtune.pipeline import Run, train
     from medtune.probing import Probed, probe
     from medtune.recipe import Recipe
@@ -36,11 +38,14 @@ __all__ = [
     "Gated",
     "Inputs",
     "MedtuneError",
+    "Merged",
+    "Parity",
     "Probed",
     "Recipe",
     "Run",
     "SeedRuns",
     "attach",
+    "check_parity",
     "decide",
     "evaluate",
     "evaluate_served",
@@ -49,6 +54,7 @@ __all__ = [
     "load_base",
     "load_metric",
     "load_recipe",
+    "merge",
     "preprocess",
     "probe",
     "replay",
@@ -60,11 +66,14 @@ _HOMES = {
     "Gated": "gate.run",
     "Inputs": "inputs",
     "MedtuneError": "errors",
+    "Merged": "merging",
+    "Parity": "parity",
     "Probed": "probing",
     "Recipe": "recipe",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
+    "check_parity": "merging",
     "decide": "gate.run",
     "evaluate": "evaluating",
     "evaluate_served": "served",
@@ -73,6 +82,7 @@ _HOMES = {
     "load_base": "inputs",
     "load_metric": "metric_modules",
     "load_recipe": "recipe",
+    "merge": "merging",
     "preprocess": "inputs",
     "probe": "probing",
     "replay": "gate.run",

@@ -18,8 +18,9 @@ LAYERS = [
     {"training", "evaluation", "probes", "card", "seeds", "report", "registry"},
     {"inputs", "assess", "subject", "metric_modules"},
     {"training_rows"},
-    {"pairing"},
-    {"pipeline", "evaluating", "probing"},
+    {"pairing", "chat"},
+    {"parity"},
+    {"pipeline", "evaluating", "probing", "merging"},
     {"served"},
     {"cli"},
 ]

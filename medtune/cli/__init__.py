@@ -8,10 +8,12 @@ import typer
 
 from medtune import __version__
 from medtune.cli import recipes
+from medtune.cli.chat import chat
 from medtune.cli.ci import ci
 from medtune.cli.data import data
 from medtune.cli.evaluate import evaluate
 from medtune.cli.gate import gate
+from medtune.cli.merge import merge, parity
 from medtune.cli.probe import probe
 from medtune.cli.report import report
 from medtune.cli.suites import suites
@@ -31,6 +33,9 @@ app.command()(train)
 app.command(name="eval")(evaluate)
 app.command()(gate)
 app.command()(report)
+app.command()(merge)
+app.command()(parity)
+app.command()(chat)
 app.command()(recipes.init)
 app.command()(recipes.validate)
 app.command()(recipes.schema)

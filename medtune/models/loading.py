@@ -4,7 +4,7 @@ import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -58,8 +58,20 @@ def read_tokenizer(folder: Path, called: str) -> Tokenizer:
         raise BaseError(f"{called}: the tokenizer could not be read: {error}") from error
 
 
-def load_model(located: LocatedBase, base: Base, tokenizer: Tokenizer) -> FrozenBase:
+def load_model(
+    located: LocatedBase,
+    base: Base,
+    tokenizer: Tokenizer,
+    *,
+    dtype: Literal["auto"] | None = None,
+) -> FrozenBase:
     """The base's weights on the GPU, or on the CPU where there is none; all frozen.
+
+    Args:
+        located: Where they are.
+        base: How to load them.
+        tokenizer: The base's.
+        dtype: auto: as the files have them; None: as the section says.
 
     Raises:
         BaseError: transformers does not know the architecture, a weight is missing, or the
@@ -71,7 +83,7 @@ def load_model(located: LocatedBase, base: Base, tokenizer: Tokenizer) -> Frozen
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
             located.folder,
-            dtype=DTYPES[base.dtype],
+            dtype=dtype or DTYPES[base.dtype],
             attn_implementation=attention,
             quantization_config=_quantization(base),
             device_map={"": device},
