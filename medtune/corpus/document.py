@@ -7,6 +7,7 @@ whether a document stays is decided later, by filters that each name their reaso
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,26 @@ class Drop:
     detail: str
     """What was found; for a malformed document also where: file, and line or record."""
     text: str = ""
+    revision: int = 0
+    """It replaces documents of its id and a lower revision: a later, retracted version does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A source says that a document it once published is withdrawn."""
+    """What a source says of documents that may have come before or elsewhere: they go."""
 
     id: str
     source: str
     revision: int
     """Documents of this id up to this revision go; a later one may bring it back."""
+    reason: Literal["deleted", "retracted"] = "deleted"
+    """A retracted paper goes from every source and in every revision."""
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    """Other names of a retracted paper: ``pmid``, ``pmcid``, ``doi``."""
+
+
+Record = Document | Drop | Deletion
+"""What a reader yields."""
 
 
 def digest_id(source: str, place: str) -> str:
