@@ -18,6 +18,19 @@ PARTIAL = ".partial"
 """How the names of files and folders end that are not whole: they are hidden and have no other
 meaning, so that what a killed process left of them can be removed."""
 
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+CONFIG_FILES = ("config.json", "generation_config.json")
+INDEX_FILE = "model.safetensors.index.json"
+
 
 def sha256_bytes(data: bytes) -> str:
     """Hex sha256 of bytes."""
@@ -87,6 +100,20 @@ def adapter_folder_digest(folder: Path) -> str:
     """sha256 over the sorted (name, sha256) of an adapter's files; the card does not count."""
     files = [path for path in folder.iterdir() if path.is_file() and path.name != "README.md"]
     return sha256_named({path.name: sha256_file(path) for path in files})
+
+
+def base_files(folder: Path) -> list[Path]:
+    """Files of a base that decide what it answers: config, tokenizer, template and weights."""
+    names = (*CONFIG_FILES, *TOKENIZER_FILES, INDEX_FILE)
+    files = [folder / name for name in names if (folder / name).is_file()]
+    return [*files, *folder.glob("*.safetensors")]
+
+
+def base_digest(place: Path) -> str:
+    """Identity of a base's folder or .gguf file, hashed afresh."""
+    if place.is_file():
+        return sha256_file(place)
+    return sha256_named({path.name: sha256_file(path) for path in base_files(place)})
 
 
 def _stat_key(path: Path) -> str:

@@ -14,6 +14,7 @@ from medtune.models.loading import Tokenizer
 from medtune.models.locate import HUB_ID
 from medtune.recipe import Base, lock
 from medtune.records import AdapterManifest, Message, Progress
+from medtune.registry.pull import SCHEME, find_adapter
 
 TemplateName = Literal["auto", "tokenizer", "chatml", "plain"]
 
@@ -48,7 +49,8 @@ def find_subject(
     """Find what a name means.
 
     Args:
-        name: A run or an adapter's folder; or a base: an alias, a hub id, or a path.
+        name: A run or an adapter's folder, or ``registry:NAME:VERSION``; or a base: an alias, a hub
+            id, or a path.
         base: An adapter's base, where neither the run nor the adapter tells where it is.
         dtype: Precision; None: that of the run, or bfloat16.
         quantization: None: that of the adapter's training, or none.
@@ -59,7 +61,7 @@ def find_subject(
     Raises:
         MedtuneError: There is no such base or adapter, or the two do not fit.
     """
-    adapter = _adapter(Path(name))
+    adapter = _adapter(name)
     manifest = None if adapter is None else models.read_manifest(adapter)
     run = adapter.parent if adapter and (adapter.parent / lock.FILE_NAME).is_file() else None
     section = _base(name, run, manifest, base)
@@ -84,8 +86,11 @@ def find_subject(
     )
 
 
-def _adapter(path: Path) -> Path | None:
-    """The adapter's folder that a path means: itself, or a run's."""
+def _adapter(name: str) -> Path | None:
+    """The adapter's folder that a name means: of a registry's version, a run's, or itself."""
+    if name.startswith(SCHEME):
+        return find_adapter(name)
+    path = Path(name)
     return next((p for p in (path, path / "adapter") if (p / MANIFEST).is_file()), None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "medtune"
 LAYERS = [
     {"errors"},
-    {"stats", "digests", "metrics", "overlap", "pages", "languages"},
+    {"stats", "digests", "metrics", "overlap", "pages", "cache", "languages"},
     {"signing"},
     {"recipe", "records", "runs", "provenance"},
     {"evidence"},
@@ -17,7 +17,7 @@ LAYERS = [
     {"scoring", "data", "corpus"},
     {"training", "evaluation", "probes", "card", "seeds", "report", "registry"},
     {"inputs", "assess", "subject", "metric_modules"},
-    {"training_rows"},
+    {"training_rows", "pushing"},
     {"pairing", "chat"},
     {"parity"},
     {"pipeline", "evaluating", "probing", "merging"},
@@ -27,8 +27,7 @@ LAYERS = [
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 WITHOUT_TORCH = LAYERS[0] | LAYERS[1] | {
     "signing", "recipe", "records", "runs", "seeds", "tasks", "guard", "evidence", "gate", "report",
-    "registry",
-    "cli",
+    "registry", "cli",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "datasets", "bitsandbytes", "tokenizers"}
 

@@ -23,8 +23,9 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 from safetensors import SafetensorError, safe_open
 
+from medtune.digests import INDEX_FILE
 from medtune.errors import AdapterError, BaseError, RecipeError
-from medtune.models.locate import INDEX_FILE, LocatedBase
+from medtune.models.locate import LocatedBase
 from medtune.recipe import Adapter, Base
 from medtune.records import AdapterManifest
 

@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medtune.digests import sha256_named
+from medtune.digests import (
+    CONFIG_FILES,
+    INDEX_FILE,
+    TOKENIZER_FILES,
+    base_files,
+    sha256_named,
+)
 from medtune.errors import BaseError, RecipeError
 from medtune.models.cache import file_digests
 from medtune.models.catalogue import CATALOGUE
@@ -17,18 +23,6 @@ from medtune.recipe import Base
 from medtune.records import Progress
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-)
-CONFIG_FILES = ("config.json", "generation_config.json")
-INDEX_FILE = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +75,7 @@ def weights_digest(folder: Path) -> str:
     These are config, generation_config, tokenizer and template files, safetensors and their
     index. README, licence and other formats of the same weights do not count.
     """
-    names = (*CONFIG_FILES, *TOKENIZER_FILES, INDEX_FILE)
-    files = [folder / name for name in names if (folder / name).is_file()]
-    return _digest([*files, *folder.glob("*.safetensors")])
+    return _digest(base_files(folder))
 
 
 def tokenizer_digest(folder: Path) -> str:

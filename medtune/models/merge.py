@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
+from safetensors import safe_open
 from transformers import GenerationConfig, PreTrainedModel
 
 from medtune.errors import AdapterError, BaseError, RecipeError
@@ -72,6 +73,23 @@ def require_unquantised(located: LocatedBase) -> None:
             f"{located.reference} is stored quantised ({method}); an adapter is merged into "
             "weights of 16 bits or more, so give the original base"
         )
+
+
+def stored_dtype(located: LocatedBase) -> str:
+    """In which of MERGE_DTYPES a merged model's weights are stored.
+
+    Raises:
+        BaseError: In none.
+    """
+    file = min(located.folder.glob("*.safetensors"))
+    with safe_open(file, framework="pt") as tensors:
+        found = tensors.get_tensor(min(tensors.keys())).dtype
+    for name, dtype in MERGE_DTYPES.items():
+        if dtype == found:
+            return name
+    raise BaseError(
+        f"{located.reference} is stored in {found}; merged weights are {', '.join(MERGE_DTYPES)}"
+    )
 
 
 @torch.no_grad()

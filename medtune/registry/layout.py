@@ -6,7 +6,7 @@ head of the log that a name's entries were made from stands beside them.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,27 @@ class Layout:
         labels = {label: _hex(one) for one in index["manifests"] if (label := _label_of(one, name))}
         return labels, (index.get("annotations") or {}).get(f"{HEAD}{name}")
 
-    def all_manifests(self) -> set[str]:
-        """Digests of all manifests in the index."""
-        return {_hex(one) for one in self._index()["manifests"]}
+    def all_manifests(self) -> dict[str, str | None]:
+        """Digests of all manifests in the index -> what they are attached to; None: versions."""
+        return {
+            _hex(one): (one.get("annotations") or {}).get(SUBJECT)
+            for one in self._index()["manifests"]
+        }
+
+    def index_of(self, name: str, digest: str) -> bytes:
+        """The index of a layout that holds one version with what is attached to it.
+
+        It names the versions of the log as this one does, so that both can be compared.
+        """
+        index = self._index()
+        kept = [
+            one for one in index["manifests"]
+            if _hex(one) == digest or _label_of(one, name)
+            or (one.get("annotations") or {}).get(SUBJECT) == digest
+        ]  # fmt: skip
+        marks = {key: value for key, value in (index.get("annotations") or {}).items()
+                 if key == f"{HEAD}{name}"}  # fmt: skip
+        return canonical({**index, "manifests": kept, "annotations": marks})
 
     def append(self, name: str, seen: bytes | None, line: bytes) -> bool:
         """Add a line to a log that still is what was seen; False where it is not."""
@@ -181,11 +199,6 @@ class Layout:
             if not change(index) or self.store.replace(INDEX_FILE, canonical(index), seen):
                 return
         raise RegistryError(f"{self.store.place} is written by too many others; try again")
-
-
-def manifest_files(attachments: Iterable[Attachment]) -> set[str]:
-    """Digests of all files that attachments name."""
-    return {file.sha256 for one in attachments for file in one.files}
 
 
 def _empty_index() -> bytes:

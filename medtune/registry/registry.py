@@ -16,6 +16,7 @@ from medtune.registry.trust import FILE_NAME, Trust, load_trust
 
 PLACE_VARIABLE, TRUST_VARIABLE = "MEDTUNE_REGISTRY", "MEDTUNE_TRUST"
 NEAREST = "adapters"
+BUNDLE = ".tar"
 TRIES = 400
 """Of an event that others' events keep coming before."""
 IGNORED = "# Weights are fetched by medtune registry pull; all else is kept here.\n"
@@ -143,19 +144,18 @@ def open_registry(place: str | Path | None = None, trust: Path | None = None) ->
         RecipeError: The trust root is missing, or is none.
     """
     found = str(place or os.environ.get(PLACE_VARIABLE) or _nearest())
-    root = trust or (Path(os.environ[TRUST_VARIABLE]) if TRUST_VARIABLE in os.environ else None)
-    store = _store(found)
+    own = trust or (Path(os.environ[TRUST_VARIABLE]) if TRUST_VARIABLE in os.environ else None)
+    if own is None and (found.startswith("s3://") or found.endswith(BUNDLE)):
+        raise RecipeError(
+            f"{found} comes from elsewhere and cannot vouch for itself: give your own trust root, "
+            f"--trust FILE or ${TRUST_VARIABLE}"
+        )
+    root = load_trust(own or Path(found) / FILE_NAME) if own or Path(found).is_dir() else None
+    store = _store(found, root)
     layout = Layout(store)
-    if not layout.exists():
-        raise RegistryError(f"{found} is no registry; medtune registry init makes one in a folder")
-    if root is None:
-        if not isinstance(store, FolderStore) or found.endswith(".tar"):
-            raise RecipeError(
-                f"{found} comes from elsewhere and cannot vouch for itself: give your own trust "
-                f"root, --trust FILE or ${TRUST_VARIABLE}"
-            )
-        root = store.root / FILE_NAME
-    return Registry(layout=layout, trust=load_trust(root))
+    if root is None or not layout.exists():
+        raise RegistryError(f"{found} is no registry; medtune registry init makes one")
+    return Registry(layout=layout, trust=root)
 
 
 def create_in_store(store: Store, trust: Trust) -> Registry:
@@ -169,20 +169,20 @@ def create_in_store(store: Store, trust: Trust) -> Registry:
     return Registry(layout=layout, trust=trust)
 
 
-def _store(place: str) -> Store:
+def _store(place: str, trust: Trust | None) -> Store:
     if place.startswith("s3://"):
         from medtune.registry.s3 import S3Store
 
         return S3Store(place)
     if place.startswith(("oci://", "hf://")):
         raise RecipeError(
-            f"{place} is a mirror: it holds no states. Push to it with `registry push NAME:VERSION "
-            "--to`, pull from it with `registry pull`"
+            f"{place} is a mirror: it holds no states. Push a version to it with `registry push "
+            "NAME:VERSION --to`, pull from it with `registry pull`"
         )
-    if place.endswith(".tar"):
-        from medtune.registry.bundle import unpacked
+    if place.endswith(BUNDLE) and trust is not None:
+        from medtune.registry.bundle import open_bundle
 
-        return FolderStore(unpacked(Path(place)))
+        return open_bundle(Path(place), trust)
     return FolderStore(Path(place))
 
 

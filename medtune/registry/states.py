@@ -28,6 +28,9 @@ class Standing:
     approvals: dict[State, dict[str, Event]] = field(default_factory=dict)
     """Of each state, id of the key -> its approval since the version was last moved."""
 
+    backers: dict[str, Event] = field(default_factory=dict)
+    """Ids of the keys that brought it where it is -> what each said."""
+
     @property
     def override(self) -> Override | None:
         """Why it is in its state without the evidence; None: it has it."""
@@ -96,7 +99,7 @@ def standings(name: str, entries: Sequence[Entry]) -> Standings:
             _leave(found, standing)
             standing.state, standing.since = "revoked", event
         else:
-            _move(found, standing, event)
+            _move(found, standing, entry)
     return found
 
 
@@ -117,14 +120,26 @@ def _push(found: Standings, entry: Entry) -> None:
     )  # fmt: skip
 
 
-def _move(found: Standings, standing: Standing, event: Event) -> None:
+def _move(found: Standings, standing: Standing, entry: Entry) -> None:
+    event = entry.event
     state: State = event.state or "production"
+    if event.kind == "rollback" and not standing.was_production:
+        raise VerificationError(
+            f"line {event.sequence + 1} of the log of {found.name} rolls back to "
+            f"{standing.version}, which never was in production"
+        )
+    if entry.signer is None:
+        raise VerificationError(f"nobody moved {standing.version}")
     _leave(found, standing)
     held = found.holders.get(state)
     if held is not None:
         before = found.versions[held]
         before.state = "retired" if before.was_production else "draft"
     found.holders[state] = standing.version
+    agreed = standing.approvals.get(state, {})
+    standing.backers = {signer: one for signer, one in agreed.items()
+                        if (one.gate, one.override) == (event.gate, event.override)}  # fmt: skip
+    standing.backers[entry.signer] = event
     standing.state, standing.since, standing.approvals = state, event, {}
     if state == "production":
         standing.was_production = True

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medtune.errors import AdapterError
 
@@ -67,6 +68,27 @@ def base_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         found |= {name: tensor.shape for name, tensor in read_header(file).items()}
+    return found
+
+
+def read_tensors(file: Path) -> dict[str, NDArray[np.float64]]:
+    """All tensors of a safetensors file, in 64 bits.
+
+    Raises:
+        AdapterError: The header is absurd, or a type is none of an adapter.
+    """
+    found = {}
+    for name, tensor in read_header(file).items():
+        count = math.prod(tensor.shape)
+        if tensor.dtype == "BF16":
+            halves = np.fromfile(file, np.uint16, count, offset=tensor.start)
+            numbers = (halves.astype(np.uint32) << 16).view(np.float32)
+        elif tensor.dtype in WIDTHS:
+            kind = np.float32 if tensor.dtype == "F32" else np.float16
+            numbers = np.fromfile(file, kind, count, offset=tensor.start)
+        else:
+            raise AdapterError(f"{file.name}: {name} is {tensor.dtype}")
+        found[name] = numbers.astype(np.float64).reshape(tensor.shape)
     return found
 
 

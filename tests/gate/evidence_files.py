@@ -70,6 +70,7 @@ def write_evidence(
     age_days: int = 0,
     conditions: Mapping[str, object] | None = None,
     found: Integrity | None = None,
+    base: str = BASE,
 ) -> Path:
     """A run with an adapter and its paired outcomes."""
     folder = run / "adapter" if (run / "adapter").is_dir() else adapter(run)
@@ -80,8 +81,8 @@ def write_evidence(
     ]
     report = ProbeReport(
         suite="full",
-        base_conditions=CONDITIONS | {"adapter": "none"},
-        adapter_conditions={**CONDITIONS, "adapter": digest, **(conditions or {})},
+        base_conditions=CONDITIONS | {"base": base, "adapter": "none"},
+        adapter_conditions={**CONDITIONS, "base": base, "adapter": digest, **(conditions or {})},
         settings={},
         integrity=found or integrity(),
         coherence=None,
