@@ -10,11 +10,13 @@ from medtune import __version__
 from medtune.cli import recipes
 from medtune.cli.chat import chat
 from medtune.cli.ci import ci
+from medtune.cli.corpus import corpus
 from medtune.cli.data import data
 from medtune.cli.evaluate import evaluate
 from medtune.cli.gate import gate
 from medtune.cli.merge import merge, parity
 from medtune.cli.probe import probe
+from medtune.cli.registry import registry
 from medtune.cli.report import report
 from medtune.cli.suites import suites
 from medtune.cli.train import train
@@ -40,9 +42,11 @@ app.command()(recipes.init)
 app.command()(recipes.validate)
 app.command()(recipes.schema)
 app.add_typer(data, name="data")
+app.add_typer(corpus, name="corpus")
 app.add_typer(probe, name="probe")
 app.add_typer(ci, name="ci")
 app.add_typer(waiver, name="waiver")
+app.add_typer(registry, name="registry")
 app.add_typer(suites, name="suites")
 app.add_typer(recipes.recipes, name="recipes")
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from medtune.cli.arguments import OverridesArgument, RecipeArgument
 from medtune.recipe import json_schema, load
 from medtune.recipe.bundled import bundled_recipe, bundled_recipes, copy_recipe
+from medtune.recipe.corpus import is_corpus, load_corpus
 from medtune.recipe.starter import write_starter
 
 recipes = typer.Typer(no_args_is_help=True, help="The recipes that medtune brings.")
@@ -61,6 +62,10 @@ def validate(recipe: RecipeArgument, overrides: OverridesArgument = None) -> Non
 
     `medtune train RECIPE --dry-run` also checks base, rows and masks.
     """
+    if is_corpus(recipe):
+        corpus = load_corpus(recipe, overrides or [])
+        sys.stdout.write(f"{recipe} describes the corpus {corpus.name}.\n")
+        return
     loaded = load(recipe, overrides or [])
     sys.stdout.write(f"{recipe} describes the run {loaded.name}.\n")
 

@@ -1,10 +1,15 @@
 """The recipe of a corpus: sources in, token shards and the order they are read in out."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from medtune.errors import RecipeError
+from medtune.recipe import document
+from medtune.recipe.data import Rows, TaskName
+from medtune.recipe.loader import Overrides, apply, check
 from medtune.recipe.section import NO_EFFECT, PATH, Fraction, Positive, Section, Seed, Share
 
 Part = Literal["guidelines", "abstracts", "papers", "replay"]
@@ -29,6 +34,8 @@ class Source(Section):
     """File or folder of the raw files."""
     licence: str | None = None
     """Licence of all its documents, where the format carries none."""
+    begins: str | None = None
+    """For ``text``: regular expression of a line that begins a document; null: a file is one."""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of its documents that are taken, drawn by seed and document id."""
 
@@ -70,12 +77,22 @@ class Deduplication(Section):
 
 
 class Decontamination(Section):
-    """Which documents share text with what a model will be evaluated on."""
+    """Which documents hold text of what a model will be evaluated on."""
 
-    suites: list[str] = Field(min_length=1, json_schema_extra={"path": True})
-    """Names of suites or files of your own, as ``medtune eval --suite`` takes them."""
-    words: Annotated[int, Field(ge=3, le=50)] = 8
-    """Length of the runs of words that are compared."""
+    against: list[TaskName] = Field(default=[])
+    """Tasks whose published rows count, of all splits: below $MEDTUNE_DATA or on the hub."""
+    rows: list[Rows] = Field(default=[])
+    """More evaluation rows, wherever they are; all splits count."""
+    ngram: Annotated[int, Field(ge=4)] = 8
+    """Words of a run of text that counts as shared."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Share of the item's runs of words, or of the document's, that has to be shared."""
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> Self:
+        if not self.against and not self.rows:
+            raise ValueError("name tasks in against:, or rows:")
+        return self
 
 
 class Splits(Section):
@@ -199,3 +216,35 @@ class CorpusRecipe(Section):
         if doubles:
             raise ValueError(f"several sources are called {', '.join(doubles)}")
         return self
+
+
+def load_corpus(path: Path | str, overrides: Overrides = ()) -> CorpusRecipe:
+    """Read and check the recipe of a corpus.
+
+    Args:
+        path: A file. Paths in it are relative to it.
+        overrides: As :func:`medtune.recipe.load` takes them.
+
+    Raises:
+        RecipeError: The file does not describe a corpus; the message lists every fault with file,
+            line and column.
+    """
+    merged = document.read(Path(path))
+    apply(merged, overrides)
+    return check(merged, CorpusRecipe)
+
+
+def require_sources(recipe: CorpusRecipe) -> None:
+    """Refuse a recipe that names a file or folder which is not there.
+
+    Raises:
+        RecipeError: A source's path does not exist.
+    """
+    for source in recipe.sources:
+        if Path(source.path).is_absolute() and not Path(source.path).exists():
+            raise RecipeError(f"source {source.name}: there is no file or folder {source.path}")
+
+
+def is_corpus(path: Path) -> bool:
+    """Whether a recipe file describes a corpus, and not a run."""
+    return "sources" in document.read(path).values

@@ -1,0 +1,63 @@
+"""Texts as tokens, between the tokens that a document begins and ends with.
+
+Only the ``tokenizers`` package is needed here: ``base_tokenizer`` wrote the base's tokenizer into
+the corpus, as ``tokenizer.json`` and ``borders.json``.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medtune.corpus.megatron import Tokens, token_type
+
+FILE = "tokenizer.json"
+BORDERS = "borders.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """What stands around each document."""
+
+    bos: int | None
+    """Id of the base's first token; None where it has none, or where it is its last token too."""
+    eos: int
+    vocabulary: int
+    """Ids that the tokenizer knows, added tokens included."""
+    sha256: str
+    """Of tokenizer.json."""
+
+
+class Encoder:
+    """Turns texts into tokens with their borders.
+
+    Args:
+        folder: What :func:`medtune.corpus.base_tokenizer.write_tokenizer` wrote.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.borders = Borders(**json.loads((folder / BORDERS).read_text(encoding="utf-8")))
+        self.dtype = token_type(self.borders.vocabulary)
+        self._tokenizer = Tokenizer.from_file(str(folder / FILE))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        # A document that says "</s>" or "<|im_end|>" says it in letters, and does not end.
+        self._tokenizer.encode_special_tokens = True
+
+    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens of each text, between the borders."""
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [self._bordered(encoding.ids) for encoding in encodings]
+
+    def _bordered(self, ids: list[int]) -> Tokens:
+        first = [] if self.borders.bos is None else [self.borders.bos]
+        return np.array([*first, *ids, self.borders.eos], dtype=self.dtype)
+
+    def decode(self, tokens: Tokens) -> str:
+        """The text of tokens, borders left out."""
+        text: str = self._tokenizer.decode(tokens.tolist(), skip_special_tokens=True)
+        return text
