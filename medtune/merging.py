@@ -23,22 +23,23 @@ from transformers import PreTrainedModel
 
 from medtune import models
 from medtune.digests import PARTIAL, partial_folder, sync_folder, sync_tree, write_json
-from medtune.errors import AdapterError, BaseError, MedtuneError, RunExistsError, VerificationError
+from medtune.errors import AdapterError, MedtuneError, RunExistsError, VerificationError
 from medtune.models import FrozenBase, LocatedBase
 from medtune.models.merge import (
     merge_dtype,
     merge_into_base,
     require_mergeable,
     require_unquantised,
+    stored_dtype,
     write_merged,
 )
 from medtune.parity import (
-    BOUNDS,
     Parity,
     ask_adapter,
     compare,
     parity_prompts,
     require_parity,
+    rounding,
 )
 from medtune.recipe import Base
 from medtune.records import Progress, Silent
@@ -112,12 +113,14 @@ def merge(
     model = _load_unrounded(subject)
     reference = ask_adapter(model, prompts, subject, progress)
     with _whole_folder(target) as folder:
-        _write(merge_into_base(model, wanted), subject, folder, called=target)
-        del model
+        merged = merge_into_base(model, wanted)
+        rounded = rounding(reference, merged)
+        _write(merged, subject, folder, called=target)
+        del model, merged
         gc.collect()
         reopened = _reopen(folder)
         _require_template(target, reopened.tokenizer.chat_template, subject)
-        parity = compare(reference, reopened.model, subject, progress)
+        parity = compare(reference, reopened.model, subject, progress, mean_rounding=rounded)
         require_parity(parity, dtype, str(target))
         found = Merged(
             path=target,
@@ -165,14 +168,15 @@ def check_parity(
     subject = _find_adapter(adapter, base=base, offline=offline, progress=progress)
     located = _locate(folder)
     _require_same(folder, located, subject)
+    dtype = stored_dtype(located)
     prompts = parity_prompts(subject, offline=offline, progress=progress)
-    reference = ask_adapter(_load_unrounded(subject), prompts, subject, progress)
+    model = _load_unrounded(subject)
+    reference = ask_adapter(model, prompts, subject, progress)
+    rounded = rounding(reference, merge_into_base(model, merge_dtype(dtype)))
+    del model
     gc.collect()
     reopened = _reopen(folder)
-    dtype = str(reopened.model.dtype).removeprefix("torch.")
-    if dtype not in BOUNDS:
-        raise BaseError(f"{folder} is stored in {dtype}; parity knows {', '.join(BOUNDS)}")
-    found = compare(reference, reopened.model, subject, progress)
+    found = compare(reference, reopened.model, subject, progress, mean_rounding=rounded)
     require_parity(found, dtype, str(folder))
     return found
 

@@ -38,6 +38,11 @@ In 16 bits about ten, in float32 a thousand times the largest that rounding alon
 smollm2-135m and to tiny random bases: 3.5e-3, 3.1e-5 and 8e-11 nats (tests/bench/RESULTS.md)."""
 MAX_LOST = 0.1
 """Largest share of the adapter's effect that rounding may take."""
+MAX_BEYOND_ROUNDING = 3.0
+"""Largest ratio of the mean divergence to that of the exact weights, rounded once. A merge that
+rounds base, update and sum apart, as other tools do in 16 bits, adds up as much noise."""
+FLOAT32_NOISE = 1e-9
+"""Mean divergence in nats that is left to another order of sums in float32."""
 NEUTRAL = (
     "What is the normal range of the resting heart rate in adults?",
     "Name three causes of a low serum potassium.",
@@ -91,6 +96,9 @@ class Parity:
     max_logit_difference: float
     mean_effect: float
     """Mean KL(adapter || base) over the same positions, in nats: what there was to merge."""
+    mean_rounding: float | None
+    """Mean KL(adapter || exact weights, rounded once), in nats: what no merge can avoid; None: not
+    measured, where the adapter's own base is rounded."""
     identical_texts: float
     """Share of prompts behind which both write the same 32 tokens, or stop at the same one."""
     first_difference: int | None
@@ -135,7 +143,7 @@ def ask_adapter(
         adapted = _logits(model, prompts.ids, texts)
         with model.disable_adapter():
             base = _logits(model, prompts.ids, texts)
-    effects = torch.cat([_divergence(a, b) for a, b in zip(adapted, base, strict=True)])
+    effects = torch.cat([divergence(a, b) for a, b in zip(adapted, base, strict=True)])
     if effects.max() < MIN_EFFECT:
         raise AdapterError(
             "the adapter has no effect, so there is nothing to merge: the base's next-token "
@@ -147,10 +155,30 @@ def ask_adapter(
     )
 
 
+def rounding(reference: Reference, rounded: PreTrainedModel) -> float:
+    """Mean KL(adapter || rounded) in nats, of the merged weights before they were written."""
+    with float32_arithmetic(rounded):
+        found = _logits(rounded, reference.prompts.ids, reference.texts)
+    pairs = zip(reference.logits_TV, found, strict=True)
+    return float(torch.cat([divergence(theirs, ours) for theirs, ours in pairs]).mean())
+
+
 def compare(
-    reference: Reference, merged: PreTrainedModel, subject: Subject, progress: Progress
+    reference: Reference,
+    merged: PreTrainedModel,
+    subject: Subject,
+    progress: Progress,
+    *,
+    mean_rounding: float | None = None,
 ) -> Parity:
     """How far a merged model is from what the adapter answered.
+
+    Args:
+        reference: What it answered.
+        merged: The model, reloaded from the disk.
+        subject: The adapter and its base.
+        progress: Where to report.
+        mean_rounding: See ``rounding``.
 
     Raises:
         EvaluationError: The two have not the same vocabulary, or a logit is no number.
@@ -166,7 +194,7 @@ def compare(
             f"{reference.logits_TV[0].shape[1]}: they are not of one base"
         )
     pairs = list(zip(reference.logits_TV, found, strict=True))
-    kl = torch.cat([_divergence(theirs, ours) for theirs, ours in pairs])
+    kl = torch.cat([divergence(theirs, ours) for theirs, ours in pairs])
     if not torch.isfinite(kl).all():
         raise EvaluationError("a model gives logits that are no numbers: its weights are damaged")
     common = [
@@ -180,6 +208,7 @@ def compare(
         max_kl=float(kl.max()),
         max_logit_difference=max(float((a - b).abs().max()) for a, b in pairs),
         mean_effect=reference.mean_effect,
+        mean_rounding=mean_rounding,
         identical_texts=1 - len(common) / len(texts),
         first_difference=min(common, default=None),
     )
@@ -194,14 +223,20 @@ def require_parity(found: Parity, dtype: str, called: str) -> None:
         called: The merged model's name.
 
     Raises:
-        VerificationError: It diverges by more than the bound, or rounding took too much of the
-            adapter's effect.
+        VerificationError: It diverges by more than the bound or than rounding explains, or rounding
+            took too much of the adapter's effect.
     """
+    assert found.mean_rounding is not None
     if found.max_kl > BOUNDS[dtype]:
         raise VerificationError(
             f"{called} does not answer as the adapter on its base: their next-token distributions "
             f"differ by up to {found.max_kl:.1e} nats over {found.num_positions} positions, and "
             f"by {BOUNDS[dtype]:.0e} at most in {dtype}"
+        )
+    if found.mean_kl > MAX_BEYOND_ROUNDING * found.mean_rounding + FLOAT32_NOISE:
+        raise VerificationError(
+            f"{called} does not answer as the adapter on its base: it is {found.mean_kl:.1e} nats "
+            f"from it on average, and rounding to {dtype} alone explains {found.mean_rounding:.1e}"
         )
     if found.mean_kl > MAX_LOST * found.mean_effect:
         raise VerificationError(
@@ -275,7 +310,7 @@ def _logits(
     return tuple(found)
 
 
-def _divergence(first_TV: torch.Tensor, second_TV: torch.Tensor) -> torch.Tensor:
+def divergence(first_TV: torch.Tensor, second_TV: torch.Tensor) -> torch.Tensor:
     """KL(first || second) at each position, in nats: (T,), float64."""
     first_TV = first_TV.double().log_softmax(-1)
     second_TV = second_TV.double().log_softmax(-1)

@@ -77,6 +77,7 @@ def _print_parity(console: Console, found: "Parity") -> None:
         f"parity on {found.num_prompts} {found.prompts}, {found.num_positions} positions",
         f"KL(adapter || merged)  mean {found.mean_kl:.1e}, largest {found.max_kl:.1e} nats",
         f"KL(adapter || base)    mean {found.mean_effect:.1e} nats: the adapter's effect",
+        f"rounding alone         mean {found.mean_rounding:.1e} nats",
         f"largest difference of a logit {found.max_logit_difference:.1e}",
     ]
     same = f"identical greedy texts {found.identical_texts:.0%}"
