@@ -70,7 +70,7 @@ def _settings(layout: Layout, version: Version) -> dict[str, str]:
     for one in layout.attachments(version.digest):
         file = one.file(FILE_NAME)
         if one.kind == "run" and file is not None:
-            found |= _flat(yaml.safe_load(layout.read_blob(file.sha256)), "")
+            found |= _flat(yaml.safe_load(layout.read_file(file)), "")
     return found | {"base digest": version.pins.base_digest, "licences": version.pins.licences}
 
 

@@ -17,6 +17,7 @@ from medtune.registry.manifest import (
     INDEX,
     MAX_BYTES,
     Attachment,
+    File,
     Version,
     canonical,
     descriptor,
@@ -77,6 +78,17 @@ class Layout:
         if sha256_bytes(data) != sha256:
             raise VerificationError(f"the blob {sha256[:16]}… has other bytes than its name says")
         return data
+
+    def read_file(self, file: File) -> bytes:
+        """A small file of a manifest, its bytes checked.
+
+        Raises:
+            VerificationError: It is missing or was changed; the message names it.
+        """
+        try:
+            return self.read_blob(file.sha256)
+        except VerificationError as error:
+            raise VerificationError(f"{file.name} was changed, or is not here: {error}") from None
 
     def write_blob(self, source: bytes | Path, sha256: str) -> None:
         """Write a blob, unless it is there."""

@@ -1,5 +1,6 @@
 """A version as a folder that may be loaded: verified first, read-only, kept by its digest."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -7,11 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medtune.cache import cache_folder
-from medtune.digests import partial_folder, sha256_file, sync_folder, sync_tree, write_text
+from medtune.digests import (
+    partial_folder,
+    sha256_file,
+    sync_folder,
+    sync_tree,
+    write_json,
+    write_text,
+)
 from medtune.errors import RecipeError, RegistryError, VerificationError
 from medtune.registry.contents import CARD, read_contents
 from medtune.registry.describing import write_card
 from medtune.registry.layout import blob_key
+from medtune.registry.log import head, require_head
 from medtune.registry.manifest import Version
 from medtune.registry.registry import Registry, open_registry
 from medtune.registry.verify import Verified, verify
@@ -76,6 +85,7 @@ def pull(
         registry, name, label, base_digest=base_digest, allow_unsigned=allow_unsigned,
         anchor=anchor,
     )  # fmt: skip
+    _require_no_older_log(registry, name)
     version = verified.checked.version
     if out is not None and out.exists():
         raise RegistryError(f"{out} is there already; nothing was pulled")
@@ -84,6 +94,17 @@ def pull(
         _unpack(registry, verified, target)
     _require_same(target, version)
     return Pulled(path=target, verified=verified)
+
+
+def _require_no_older_log(registry: Registry, name: str) -> None:
+    """A registry that was set back since the last pull is noticed: its head is remembered here."""
+    entries = registry.entries(name)
+    file = cache_folder() / "registry-heads.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    place = f"{name} in {registry.layout.store.place}"
+    if place in known:
+        require_head(name, entries, known[place])
+    write_json(file, known | {place: head(entries)})
 
 
 def find_adapter(reference: str) -> Path:

@@ -244,7 +244,7 @@ def _signature(registry: Registry, found: _Run, name: str, key: Path) -> Evidenc
     for one in registry.layout.attachments(found.written.digest):
         file = one.file(statements.SIGNATURE_FILE)
         if one.kind == "signature" and file is not None:
-            bundle = statements.parse_json(registry.layout.read_blob(file.sha256), "signature")
+            bundle = statements.parse_json(registry.layout.read_file(file), "signature")
             if mine in statements.open_signature(bundle, found.files, registry.trust):
                 return []
     bundle = statements.sign_files(name, found.files, key)

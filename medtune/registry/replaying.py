@@ -71,7 +71,7 @@ def _signed(
         file = one.file(STATEMENT_FILE)
         if one.kind != "statement" or file is None:
             continue
-        envelope = parse_json(layout.read_blob(file.sha256), STATEMENT_FILE)
+        envelope = parse_json(layout.read_file(file), STATEMENT_FILE)
         subject, predicate, signers = open_statement(envelope, trust, GATE_TYPE)
         if (
             subject != version.digest
@@ -127,7 +127,7 @@ def unpacked_files(layout: Layout, attachment: Attachment) -> Iterator[Path]:
         for file in attachment.files:
             path = folder / safe_name(file.name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(layout.read_blob(file.sha256))
+            path.write_bytes(layout.read_file(file))
         yield folder
 
 
@@ -136,7 +136,7 @@ def _manifest(layout: Layout, version: Version) -> dict[str, Any]:
     file = next((file for file in version.files if file.name == MANIFEST), None)
     if file is None:
         raise VerificationError(f"the version has no {MANIFEST}")
-    values = parse_json(layout.read_blob(file.sha256), MANIFEST)
+    values = parse_json(layout.read_file(file), MANIFEST)
     if not isinstance(values, dict) or values.get("base_digest") != version.pins.base_digest:
         raise VerificationError(f"{MANIFEST} names another base than the version is pinned to")
     return values

@@ -99,7 +99,7 @@ def require_files(layout: Layout, version: Version, *, may_lack: bool = False) -
         VerificationError: One has other bytes, or is not here.
     """
     absent = []
-    layout.read_blob(version.config.sha256)
+    layout.read_file(version.config)
     for file in version.files:
         if layout.store.size(blob_key(file.sha256)) is None:
             absent.append(file.name)

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from medtune.digests import base_digest
 from medtune.gate.run import decide
 from medtune.recipe import Lock, Recipe
 from medtune.recipe.lock import Resolved
+from medtune.registry.founding import new_trust
 from medtune.registry.push import BaseFiles
+from medtune.registry.registry import Registry
 from medtune.registry.weights import base_shapes
 from medtune.signing import generate_key
 
@@ -101,7 +103,7 @@ def make_adapter(folder: Path, site: Site, seed: int = 1) -> Path:
     manifest = {"schema_version": 1, "base": "small", "base_digest": base_digest(site.base),
                 "quantization": "none"}  # fmt: skip
     (folder / "medtune.json").write_text(json.dumps(manifest))
-    (folder / "tokenizer_config.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 64}')
     (folder / "README.md").write_text("# A card\n")
     return folder
 
@@ -134,9 +136,31 @@ def make_run(
     (folder / "provenance.json").write_text("{}")
     if counts is not None:
         pairs = evidence_files.outcomes("doses", counts)
-        evidence_files.write_evidence(
-            folder, pairs, age_days=age_days, base=base_digest(site.base)
-        )
+        evidence_files.write_evidence(folder, pairs, age_days=age_days, base=base_digest(site.base))
         if gate:
             decide(folder, site.policy)
     return folder
+
+
+def trust_of(site: Site, *, approvals: int = 1, staging: bool = False) -> str:
+    roles = {
+        "sign": [site.public("trainer")], "gate": [site.public("ci")],
+        "promote": [site.public("board"), site.public("chief")],
+    }  # fmt: skip
+    return new_trust(roles, str(site.policy), approvals=approvals, staging=staging)
+
+
+def blob(registry: Registry, sha256: str) -> Path:
+    return Path(registry.place) / "blobs" / "sha256" / sha256
+
+
+def rewrite(file: Path, data: bytes) -> None:
+    file.chmod(0o644)
+    file.write_bytes(data)
+
+
+def edit_index(registry: Registry, edit: Callable[[dict], None]) -> None:
+    file = Path(registry.place) / "index.json"
+    values = json.loads(file.read_text())
+    edit(values)
+    file.write_text(json.dumps(values))
