@@ -1,7 +1,8 @@
 """Documents that a later one of the same id replaces, or that their source withdrew.
 
 PubMed's updates say the same record again with a new revision, and delete others. Of all documents
-with one id the highest revision stands, and of equal ones the first.
+with one id the highest revision stands. Documents of one id and one revision are left to the comparison
+of their identifiers and words: ids of a source are not always its own.
 """
 
 from collections.abc import Iterator
@@ -93,10 +94,11 @@ def _losers(
     keys, revisions, rows = keys[order], revisions[order], rows[order]
     is_first = np.ones(len(keys), dtype=np.bool_)
     is_first[1:] = keys[1:] != keys[:-1]
-    keepers = rows[np.flatnonzero(is_first)][np.cumsum(is_first) - 1]
+    latest = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
+    keepers = rows[latest]
     withdrawn = revisions <= _withdrawn_until(keys, deletions)
     keepers = np.where(withdrawn, rows, keepers)
-    loses = ~is_first | withdrawn
+    loses = (revisions < revisions[latest]) | withdrawn
     return Superseded(rows[loses], keepers[loses])
 
 
