@@ -19,6 +19,7 @@ from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.logging import logger
 
 from medtune.errors import MedtuneError
 from medtune.recipe.corpus import Executor
@@ -50,6 +51,7 @@ def run_stage(stage: Stage, executor: Executor, work: Path, progress: Progress) 
     Raises:
         MedtuneError: A task failed.
     """
+    logger.remove()  # datatrove's own messages are in the logs of the tasks
     logs = work / "logs" / stage.name
     run = _run_on_slurm if executor.kind == "slurm" else _run_here
     progress.start(stage.name, sum(stage.sizes), stage.unit)
@@ -57,7 +59,7 @@ def run_stage(stage: Stage, executor: Executor, work: Path, progress: Progress) 
     progress.advance(sum(stage.sizes[rank] for rank in done))
     started, since = time.monotonic(), 0
     try:
-        for rank in run(stage, executor, logs, done):
+        for rank in run(stage, executor, logs, done, progress):
             since += stage.sizes[rank]
             rate = since / max(time.monotonic() - started, 1e-9)
             progress.advance(stage.sizes[rank], per_second=round(rate, 2))
@@ -84,7 +86,10 @@ class _HereExecutor(LocalPipelineExecutor):  # type: ignore[misc]
         return rank
 
 
-def _run_here(stage: Stage, executor: Executor, logs: Path, done: set[int]) -> Iterator[int]:
+def _run_here(
+    stage: Stage, executor: Executor, logs: Path, done: set[int], progress: Progress
+) -> Iterator[int]:
+    del progress  # what there is to tell are the ranks
     tasks = _HereExecutor(
         list(stage.pipeline), tasks=len(stage.sizes), workers=executor.workers,
         logging_dir=str(logs),
@@ -106,45 +111,61 @@ def _start_worker(workers: int) -> None:
     os.environ["RAYON_NUM_THREADS"] = str(max(1, cores // workers))
 
 
-def _run_on_slurm(stage: Stage, executor: Executor, logs: Path, done: set[int]) -> Iterator[int]:
+class _ClusterExecutor(SlurmPipelineExecutor):  # type: ignore[misc]
+    """datatrove's, without the job that adds up its statistics: a corpus has its own."""
+
+    def launch_merge_stats(self) -> None:
+        """Submit nothing."""
+
+
+def _run_on_slurm(
+    stage: Stage, executor: Executor, logs: Path, done: set[int], progress: Progress
+) -> Iterator[int]:
     if len(done) == len(stage.sizes):
         return
-    tasks = _slurm_executor(stage, executor, logs)
-    try:
-        with redirect_stderr(StringIO()):
-            tasks.run()
-    except FileNotFoundError as error:
-        raise MedtuneError("executor.kind: slurm needs sbatch, which is not there") from error
-    except subprocess.CalledProcessError as error:
-        raise MedtuneError(f"sbatch refused the jobs of stage {stage.name}: {error}") from error
+    job = _submit(stage, executor, logs)
+    progress.say(f"stage {stage.name}: Slurm job {job}")
     seen = set(done)
-    while len(seen) < len(stage.sizes):
-        is_queued = _is_queued(str(tasks.job_id))
-        fresh = _completed(logs) - seen
-        yield from sorted(fresh)
-        seen |= fresh
-        if not is_queued and len(seen) < len(stage.sizes):
-            missing = sorted(set(range(len(stage.sizes))) - seen)
-            raise MedtuneError(
-                f"{len(missing)} of {len(stage.sizes)} tasks of stage {stage.name} ended without "
-                f"result, the first is {missing[0]}: see {logs / 'slurm_logs'}; then --resume"
-            )
-        if len(seen) < len(stage.sizes):
-            time.sleep(POLL_SECONDS)
+    is_queued = True
+    try:
+        while is_queued:
+            # Asked first: what ends between the two questions is then still seen.
+            is_queued = _is_queued(job)
+            fresh = _completed(logs) - seen
+            yield from sorted(fresh)
+            seen |= fresh
+            if is_queued:
+                time.sleep(POLL_SECONDS)
+    finally:
+        if is_queued:
+            subprocess.run(["scancel", job], check=False)
+    if missing := sorted(set(range(len(stage.sizes))) - seen):
+        raise MedtuneError(
+            f"{len(missing)} of {len(stage.sizes)} tasks of stage {stage.name} ended without "
+            f"result, the first is {missing[0]}: see {logs / 'slurm_logs'}; then --resume"
+        )
 
 
-def _slurm_executor(stage: Stage, executor: Executor, logs: Path) -> SlurmPipelineExecutor:
+def _submit(stage: Stage, executor: Executor, logs: Path) -> str:
+    """Submit a stage's tasks that have not ended; the id of the last job comes back."""
     assert executor.slurm is not None
     slurm = executor.slurm
     activate = Path(sys.prefix) / "bin" / "activate"
     options: dict[str, Any] = {"venv_path": str(activate)} if activate.is_file() else {}
-    return SlurmPipelineExecutor(
+    tasks = _ClusterExecutor(
         list(stage.pipeline), tasks=len(stage.sizes), time=slurm.time, partition=slurm.partition,
         cpus_per_task=slurm.cpus_per_task, mem_per_cpu_gb=slurm.mem_per_cpu_gb,
         workers=executor.workers, job_name=f"medtune-{stage.name}", qos="",
         tasks_per_job=slurm.tasks_per_job, sbatch_args=dict(slurm.options),
         logging_dir=str(logs.resolve()), **options,
     )  # fmt: skip
+    try:
+        tasks.run()
+    except FileNotFoundError as error:
+        raise MedtuneError("executor.kind: slurm needs sbatch, which is not there") from error
+    except subprocess.CalledProcessError as error:
+        raise MedtuneError(f"sbatch refused the jobs of stage {stage.name}: {error}") from error
+    return str(tasks.job_id)
 
 
 def _is_queued(job: str) -> bool:
