@@ -111,15 +111,16 @@ def parity_prompts(subject: Subject, *, offline: bool, progress: Progress) -> Pr
     Rows that leave no room for an answer in the base's context are not taken.
     """
     encoder = Encoder(subject.template)
-    rows = None
-    if subject.run is not None:
-        rows, _ = read_training_rows(subject, offline=offline, progress=progress)
+    rows, notes = read_training_rows(subject, offline=offline, progress=progress)
     # Test rows come last, behind those of validation.
     held_out = list(rows.held_out if rows is not None else ())[-NUM_ROWS:]
     room = (subject.located.context_tokens or 2**31) - NUM_WRITTEN
     asked = [encoder.prompt(_question(example)) for example in held_out]
     if fitting := tuple(ids for ids in asked if len(ids) <= room):
         return Prompts(source="held-out rows of the run", ids=fitting)
+    # The notes begin with what a report of scores misses.
+    reasons = [note.partition(": ")[2] for note in notes] or ["no held-out row fits the base"]
+    progress.say(f"parity is measured on built-in prompts: {'; '.join(reasons)}")
     neutral = [encoder.prompt([Message(role="user", content=text)]) for text in NEUTRAL]
     return Prompts(source="built-in prompts", ids=tuple(neutral))
 
@@ -143,7 +144,7 @@ def ask_adapter(
         adapted = _logits(model, prompts.ids, texts)
         with model.disable_adapter():
             base = _logits(model, prompts.ids, texts)
-    effects = torch.cat([divergence(a, b) for a, b in zip(adapted, base, strict=True)])
+    effects = _divergences(adapted, base)
     if effects.max() < MIN_EFFECT:
         raise AdapterError(
             "the adapter has no effect, so there is nothing to merge: the base's next-token "
@@ -159,8 +160,7 @@ def rounding(reference: Reference, rounded: PreTrainedModel) -> float:
     """Mean KL(adapter || rounded) in nats, of the merged weights before they were written."""
     with float32_arithmetic(rounded):
         found = _logits(rounded, reference.prompts.ids, reference.texts)
-    pairs = zip(reference.logits_TV, found, strict=True)
-    return float(torch.cat([divergence(theirs, ours) for theirs, ours in pairs]).mean())
+    return float(_divergences(reference.logits_TV, found).mean())
 
 
 def compare(
@@ -194,9 +194,7 @@ def compare(
             f"{reference.logits_TV[0].shape[1]}: they are not of one base"
         )
     pairs = list(zip(reference.logits_TV, found, strict=True))
-    kl = torch.cat([divergence(theirs, ours) for theirs, ours in pairs])
-    if not torch.isfinite(kl).all():
-        raise EvaluationError("a model gives logits that are no numbers: its weights are damaged")
+    kl = _divergences(reference.logits_TV, found)
     common = [
         _common(a, b) for a, b in zip(reference.texts, texts, strict=True) if tuple(a) != tuple(b)
     ]
@@ -308,6 +306,14 @@ def _logits(
         logits_TV = model(ids_1T, logits_to_keep=len(text) + 1, use_cache=False).logits[0]
         found.append(logits_TV.float().cpu())
     return tuple(found)
+
+
+def _divergences(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> torch.Tensor:
+    """KL(first || second) at all positions of all prompts, in nats."""
+    found = torch.cat([divergence(a_TV, b_TV) for a_TV, b_TV in zip(first, second, strict=True)])
+    if not torch.isfinite(found).all():
+        raise EvaluationError("a model gives logits that are no numbers: its weights are damaged")
+    return found
 
 
 def divergence(first_TV: torch.Tensor, second_TV: torch.Tensor) -> torch.Tensor:

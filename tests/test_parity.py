@@ -76,6 +76,16 @@ def change(folder: Path, name: str = WEIGHT, *, by: float) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+class Told(Silent):
+    """What was said."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
 # What is measured
 
 
@@ -86,7 +96,12 @@ def test_a_run_is_asked_its_held_out_rows_and_a_lone_adapter_built_in_prompts(
     assert record["parity"]["prompts"] == "held-out rows of the run"
     assert record["parity"]["num_prompts"] == 16
     alone = shutil.copytree(run / "adapter", tmp_path / "alone")
-    found = medtune.check_parity(alone, merged, base=str(run.parents[1] / "base"))
+    told = Told()
+    found = medtune.check_parity(alone, merged, base=str(run.parents[1] / "base"), progress=told)
+    assert told.messages == [
+        "parity is measured on built-in prompts: the adapter does not lie in its run, whose lock "
+        "names its rows"
+    ]
     assert (found.prompts, found.num_prompts) == ("built-in prompts", 12)
 
 

@@ -27,7 +27,7 @@ def commands() -> list[list[str]]:
 def test_the_readme_shows_each_command_group():
     groups = {
         "train", "recipes", "validate", "schema", "init", "data", "eval", "suites", "report",
-        "probe", "gate", "waiver", "ci",
+        "probe", "gate", "waiver", "ci", "merge", "parity", "chat",
     }  # fmt: skip
     assert {words[0] for words in commands()} == groups
 
@@ -56,6 +56,7 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
         done = subprocess.run(
             [sys.executable, "-m", "medtune", *words],
             cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

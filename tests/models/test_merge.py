@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import make_tiny_base
 from peft import PeftModel
+from peft.tuners.lora import Linear as PeftLinear
 from safetensors.torch import load_file, save_file
 from test_adapter import grow, logits, manifest_of
 from test_inits import load, section
@@ -23,8 +24,17 @@ import medtune
 from medtune.cli import main
 from medtune.data import make_template
 from medtune.errors import AdapterError, BaseError, RecipeError, RunExistsError, VerificationError
-from medtune.models import LocatedBase, adapter_digest, adapter_state, attach, export
+from medtune.models import (
+    LocatedBase,
+    adapter_digest,
+    adapter_state,
+    attach,
+    export,
+    load_adapter,
+    load_model,
+)
 from medtune.models.locate import weights_digest
+from medtune.models.merge import merge_into_base
 from medtune.records import Silent
 from medtune.subject import find_subject
 
@@ -82,8 +92,11 @@ def everything(folder: Path) -> set[str]:
 # What is merged
 
 
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("kind", ["lora", "rslora", "dora", "pissa", "dora rslora"])
+@pytest.mark.parametrize(
+    ("kind", "tied"),
+    [("lora", True), ("lora", False), ("rslora", True), ("dora", True), ("dora", False),
+     ("pissa", True), ("dora rslora", True)],
+)  # fmt: skip
 def test_a_merge_in_float32_answers_as_peft_merged_and_unmerged(
     kind: str, tied: bool, tmp_path: Path
 ) -> None:
@@ -159,6 +172,29 @@ def test_a_base_in_shards_is_merged_as_one_in_a_single_file(
     other = merge(adapter, tmp_path / "other", tiny_base)
     ours, theirs = tensors(found.path), tensors(other.path)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def test_no_more_than_one_module_is_wider_than_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = make_tiny_base(tmp_path / "base")
+    plain(base, torch.bfloat16).save_pretrained(base)
+    make_adapter(base, tmp_path / "adapter")
+    subject = find_subject(str(tmp_path / "adapter"), base=str(base), progress=Silent())
+    frozen = load_model(subject.located, subject.base, subject.tokenizer, dtype="auto")
+    model = load_adapter(frozen, tmp_path / "adapter")
+    wide: list[int] = []
+    merge_one = PeftLinear.merge
+
+    def counted(layer: PeftLinear, **options: bool) -> None:
+        weights = [p for name, p in model.named_parameters() if "lora_" not in name]
+        wide.append(sum(weight.dtype == torch.float32 for weight in weights))
+        merge_one(layer, **options)
+
+    monkeypatch.setattr(PeftLinear, "merge", counted)
+    merged = merge_into_base(model, torch.bfloat16)
+    assert wide == [1] * 14
+    assert {weight.dtype for weight in merged.parameters()} == {torch.bfloat16}
 
 
 @pytest.mark.slow
