@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from medtune.digests import sha256_bytes
 from medtune.registry.layout import Layout, blob_key
 from medtune.registry.manifest import EMPTY_BYTES, read_attachment, read_version
 from medtune.registry.registry import Registry
@@ -66,9 +67,8 @@ def collect(registry: Registry) -> list[str]:
 
 
 def _named(layout: Layout) -> set[str]:
-    from medtune.digests import sha256_bytes
-
-    kept = {sha256_bytes(EMPTY_BYTES)}
+    kept: set[str] = set()
+    empty = sha256_bytes(EMPTY_BYTES)
     for digest, subject in layout.all_manifests().items():
         data = layout.read_blob(digest)
         kept.add(digest)
@@ -76,5 +76,5 @@ def _named(layout: Layout) -> set[str]:
             version = read_version(data)
             kept |= {version.config.sha256, *(file.sha256 for file in version.files)}
         else:
-            kept |= {file.sha256 for file in read_attachment(data).files}
+            kept |= {empty, *(file.sha256 for file in read_attachment(data).files)}
     return kept

@@ -259,14 +259,15 @@ def _gate_statement(
     mine = key_id(read_private(key).public_key())
     registry.trust.require(mine, "gate", datetime.now(UTC))
     made: Evidence = []
-    for kind, title, files in evidence:
-        if kind != "gate":
-            continue
+    gates = [(title, files) for kind, title, files in evidence if kind == "gate"]
+    for title, files in gates:
         file = files[GATE]
         assert isinstance(file, Path), "as _gate_files gives it"
         recorded = read_gate(file)
         decision = decide_again(file, recorded, evidence_of(file, recorded))
         attachment = _manifest_of("gate", found.written, files)
+        if _is_stated(registry, found.written.digest, attachment.digest, mine):
+            continue
         predicate = {
             "gate": attachment.digest, "verdict": decision.verdict,
             "policy": recorded["policy"]["policy"], "policy_digest": recorded["policy_digest"],
@@ -280,9 +281,23 @@ def _gate_statement(
         data = json.dumps(statements.sign_statement(statement, key), sort_keys=True).encode()
         made.append(("statement", f"{title}: {decision.verdict}, signed",
                      {statements.STATEMENT_FILE: data}))  # fmt: skip
-    if not made:
+    if not gates:
         raise RecipeError(f"{run} has no decision to be signed; medtune gate makes one")
     return made
+
+
+def _is_stated(registry: Registry, version: str, gate: str, key: str) -> bool:
+    """Whether a key has signed a decision already."""
+    for one in registry.layout.attachments(version):
+        file = one.file(statements.STATEMENT_FILE)
+        if one.kind == "statement" and file is not None:
+            envelope = statements.parse_json(registry.layout.read_file(file), file.name)
+            _, predicate, signers = statements.open_statement(
+                envelope, registry.trust, statements.GATE
+            )
+            if predicate.get("gate") == gate and key in signers:
+                return True
+    return False
 
 
 def _manifest_of(kind: Kind, version: Written, files: Mapping[str, Path | bytes]) -> Written:
