@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from medtune.digests import write_bytes, write_text
 from medtune.errors import VerificationError
@@ -90,7 +91,9 @@ def decide(
     counted = ledger.count(attempts, lineage, evidence.adapter_digest)
     gated = Gated(
         path=(out or evidence.probes) / GATE,
-        decision=_decided(chosen, evidence, now, statements, keys, author),
+        decision=_decided(
+            chosen, evidence, now, statements, [read_public(key) for key in keys], author
+        ),
         policy=chosen,
         evidence=evidence,
         attempts=counted,
@@ -116,7 +119,8 @@ def replay(file: Path, keys: Sequence[Path] = ()) -> Decision:
             decision is another one.
     """
     recorded = read_gate(file)
-    return decide_again(file, recorded, evidence_of(file, recorded), keys)
+    trusted = [read_public(key) for key in keys]
+    return decide_again(file, recorded, evidence_of(file, recorded), trusted)
 
 
 def evidence_of(file: Path, recorded: Mapping[str, Any]) -> Evidence:
@@ -139,7 +143,10 @@ def evidence_of(file: Path, recorded: Mapping[str, Any]) -> Evidence:
 
 
 def decide_again(
-    file: Path, recorded: Mapping[str, Any], evidence: Evidence, keys: Sequence[Path] = ()
+    file: Path,
+    recorded: Mapping[str, Any],
+    evidence: Evidence,
+    keys: Sequence[ec.EllipticCurvePublicKey],
 ) -> Decision:
     """Decide from evidence as a gate.json did, and require the same decision.
 
@@ -175,12 +182,12 @@ def _decided(
     evidence: Evidence,
     now: datetime,
     statements: Mapping[str, Any],
-    keys: Sequence[Path],
+    keys: Sequence[ec.EllipticCurvePublicKey],
     author: str | None,
 ) -> Decision:
     waived, notes = read_waivers(
         statements, adapter_digest=evidence.adapter_digest, policy=policy,
-        keys=[read_public(file) for file in keys], author=author, today=now.date(),
+        keys=keys, author=author, today=now.date(),
     )  # fmt: skip
     return decide_outcomes(
         policy,

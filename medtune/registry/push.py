@@ -264,7 +264,9 @@ def _gate_statement(
         file = files[GATE]
         assert isinstance(file, Path), "as _gate_files gives it"
         recorded = read_gate(file)
-        decision = decide_again(file, recorded, evidence_of(file, recorded))
+        decision = decide_again(
+            file, recorded, evidence_of(file, recorded), registry.trust.waiver_keys
+        )
         attachment = _manifest_of("gate", found.written, files)
         if _is_stated(registry, found.written.digest, attachment.digest, mine):
             continue

@@ -19,7 +19,7 @@ from medtune.registry.statements import GATE as GATE_TYPE
 from medtune.registry.statements import STATEMENT_FILE, open_statement, parse_json
 from medtune.registry.trust import Trust
 
-PROBES, PREVIOUS, KEYS = "probes", "previous", "keys"
+PROBES, PREVIOUS = "probes", "previous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +106,8 @@ def _decide(
             sorted(folder.glob("scores-*")),
             folder / PREVIOUS if (folder / PREVIOUS).is_dir() else None,
         )  # fmt: skip
-        keys = _waiver_keys(trust, folder / KEYS)
         whose = recorded | {"author": recorded.get("author") or author}
-        decision = decide_again(folder / GATE, whose, evidence, keys)
+        decision = decide_again(folder / GATE, whose, evidence, trust.waiver_keys)
     policy = recorded["policy"]
     return Decided(
         attachment=gate.digest, decision=decision, policy=str(policy["policy"]),
@@ -140,14 +139,3 @@ def _manifest(layout: Layout, version: Version) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("base_digest") != version.pins.base_digest:
         raise VerificationError(f"{MANIFEST} names another base than the version is pinned to")
     return values
-
-
-def _waiver_keys(trust: Trust, folder: Path) -> list[Path]:
-    folder.mkdir()
-    files = []
-    for number, key in enumerate(trust.keys):
-        if "waive" in key.roles and key.compromised is None:
-            file = folder / f"{number}.pub"
-            file.write_text(key.public_key)
-            files.append(file)
-    return files

@@ -121,6 +121,11 @@ class Trust(Section):
         """All keys, whatever they may do."""
         return [key.key for key in self.keys]
 
+    @property
+    def waiver_keys(self) -> list[ec.EllipticCurvePublicKey]:
+        """Keys that may waive, and that nobody else has had."""
+        return [key.key for key in self.keys if "waive" in key.roles and key.compromised is None]
+
     def holder(self, identity: str) -> TrustedKey:
         """Who holds the key of an id.
 
