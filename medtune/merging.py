@@ -35,6 +35,8 @@ from medtune.models.merge import (
 )
 from medtune.parity import (
     Parity,
+    Prompts,
+    Reference,
     ask_adapter,
     compare,
     parity_prompts,
@@ -42,7 +44,8 @@ from medtune.parity import (
     rounding,
 )
 from medtune.recipe import Base
-from medtune.records import Progress, Silent
+from medtune.records import AdapterManifest, Progress, Silent
+from medtune.registry.pull import SCHEME
 from medtune.subject import Subject, find_subject
 
 RECORD = "merged.json"
@@ -82,7 +85,7 @@ def merge(
     """Merge an adapter into its base, and show that the result answers as the two together.
 
     Args:
-        adapter: A run or an adapter's folder.
+        adapter: A run or an adapter's folder, or ``registry:NAME:VERSION``.
         out: The folder to make.
         dtype: bfloat16, float16 or float32.
         base: The base, where neither the run nor the adapter tells where it is.
@@ -102,14 +105,7 @@ def merge(
     require_mergeable(manifest)
     require_unquantised(subject.located)
     prompts = parity_prompts(subject, offline=offline, progress=progress)
-    trained = None
-    if manifest.quantization != "none":
-        progress.say(
-            f"the adapter was trained beside {manifest.quantization} weights; it is merged into "
-            "the unrounded ones, and answers slightly differently there"
-        )
-        trained = ask_adapter(_load(subject), prompts, subject, progress)
-        gc.collect()  # PEFT's layers refer to each other
+    trained = _ask_as_trained(subject, manifest, prompts, progress)
     model = _load_unrounded(subject)
     reference = ask_adapter(model, prompts, subject, progress)
     with _whole_folder(target) as folder:
@@ -153,7 +149,7 @@ def check_parity(
     """Compare a merged folder, of medtune's or another's making, with its adapter on its base.
 
     Args:
-        adapter: A run or an adapter's folder.
+        adapter: A run or an adapter's folder, or ``registry:NAME:VERSION``.
         merged: The merged model's folder.
         base: The base, where neither the run nor the adapter tells where it is.
         offline: Reach for no network.
@@ -189,7 +185,8 @@ def _require_free(target: Path) -> None:
 def _find_adapter(
     adapter: str | Path, *, base: str | None, offline: bool, progress: Progress
 ) -> Subject:
-    if not Path(adapter).exists():
+    # Of what is no adapter, find_subject would look for a base of that name.
+    if not str(adapter).startswith(SCHEME) and not Path(adapter).exists():
         raise AdapterError(f"{adapter}: there is no run or adapter here")
     subject = find_subject(str(adapter), base=base, offline=offline, progress=progress)
     if subject.adapter is None:
@@ -202,10 +199,22 @@ def _adapter_of(subject: Subject) -> Path:
     return subject.adapter
 
 
-def _load(subject: Subject) -> PeftModel:
-    """The adapter on its base as it was trained."""
+def _ask_as_trained(
+    subject: Subject, manifest: AdapterManifest, prompts: Prompts, progress: Progress
+) -> Reference | None:
+    """What the adapter answers on the base as it was trained; None: that is the unrounded one."""
+    if manifest.quantization == "none":
+        return None
+    progress.say(
+        f"the adapter was trained beside {manifest.quantization} weights; it is merged into the "
+        "unrounded ones, and answers slightly differently there"
+    )
     base = models.load_model(subject.located, subject.base, subject.tokenizer)
-    return models.load_adapter(base, _adapter_of(subject))
+    model = models.load_adapter(base, _adapter_of(subject))
+    found = ask_adapter(model, prompts, subject, progress)
+    del base, model
+    gc.collect()  # PEFT's layers refer to each other
+    return found
 
 
 def _load_unrounded(subject: Subject) -> PeftModel:

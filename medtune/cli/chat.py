@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def chat(
     subject: Annotated[
         str,
-        typer.Argument(metavar="SUBJECT", help="A run, an adapter's or merged folder, or a base."),
+        typer.Argument(
+            metavar="SUBJECT",
+            help="A run, an adapter's or merged folder, registry:NAME:VERSION, or a base.",
+        ),
     ],
     base: Annotated[
         str | None, typer.Option(help="The adapter's base, where it cannot be found.")

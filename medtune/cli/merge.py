@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from medtune.parity import Parity
 
 AdapterArgument = Annotated[
-    str, typer.Argument(metavar="ADAPTER", help="A run or adapter's folder.")
+    str,
+    typer.Argument(metavar="ADAPTER", help="A run or adapter's folder, or registry:NAME:VERSION."),
 ]
 BaseOption = Annotated[
     str | None, typer.Option(help="The adapter's base, where it cannot be found.")
