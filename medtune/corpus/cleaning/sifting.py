@@ -35,7 +35,7 @@ def _language(text: str) -> str | None:
     A Spanish paper begins with an English abstract, and a table of species in an English one looks
     like Latin: where beginning and middle differ, more places decide.
     """
-    told = _told(text, (0, len(text) // 2))
+    told = _told(text, (0,) if len(text) < 2 * WINDOW else (0, len(text) // 2))
     if len(told) > 1:
         told = _told(text, (0, len(text) // 4, len(text) // 2, 3 * len(text) // 4))
     return told.most_common(1)[0][0] if told else None

@@ -1,7 +1,7 @@
 """Tables as Markdown: every cell in its column, spans repeated, several header rows as one.
 
 A dose says nothing without its column, so nothing is lost: a cell that spans rows or columns is
-written in each of them.
+written in each of them. A line that is one cell is a heading inside the table, and written once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,6 +50,9 @@ def _grid(rows: Iterable[Sequence[Cell]]) -> list[list[str]]:
     for row in rows:
         line: list[str] = []
         _fill(line, hanging)
+        if len(row) == 1 and not line and not hanging:
+            grid.append([row[0].text.replace("|", "\\|")])
+            continue
         for cell in row:
             text = cell.text.replace("|", "\\|")
             for _ in range(cell.columns):
