@@ -1,6 +1,7 @@
 """Formulas as a line of text: MathML in LaTeX's notation, and TeX without its preamble."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 _PREAMBLE = re.compile(r".*?\\begin\{document\}|\\end\{document\}.*", re.DOTALL)
@@ -33,7 +34,7 @@ def mathml(element: Any) -> str:  # noqa: ANN401 - lxml has no types
     return "".join(parts)
 
 
-_FIXED: dict[str, tuple[int, Any]] = {
+_FIXED: dict[str, tuple[int, Callable[..., str]]] = {
     "mfrac": (2, lambda above, below: f"{above}/{below}"),
     "msub": (2, lambda base, low: f"{base}_{low}"),
     "msup": (2, lambda base, high: f"{base}^{high}"),

@@ -13,8 +13,8 @@ MARKS = re.compile("[\x01-\x04]")
 
 _SPAN = re.compile("[\x01\x03]([^\x02]*)\x02")
 _GROUP = re.compile("[ \xa0]?[\\[(]([^\\[\\]()]*[\x01\x03][^\\[\\]()]*)[\\])]")
-_TOKEN_GROUP = re.compile("[\\[(]((?:[\\s,;–-]|and|see|\x04[^\x02]*\x02)*\x02\\s*)[\\])]")
-_BETWEEN_TOKENS = re.compile("\x02[\\s,;–-]+(?=\x04)")
+_TOKEN_GROUP = re.compile("[\\[(]((?:[\\s,;\u2013-]|and|see|\x04[^\x02]*\x02)*\x02\\s*)[\\])]")
+_BETWEEN_TOKENS = re.compile("\x02[\\s,;\u2013-]+(?=\x04)")
 _SEPARATOR = re.compile(r"\s*([;,])\s*")
 _GLUE = re.compile(
     r"\b(?:see|also|and|or|in|e\.g|i\.e|cf|for|reviews?|reviewed|refs?|references?|examples?"
@@ -54,7 +54,7 @@ def resolve(paragraph: str) -> str:
         paragraph = _TOKEN_GROUP.sub(r" \1 ", paragraph)
         paragraph = _BETWEEN_TOKENS.sub("\x02 ", paragraph)
     text = _GROUP.sub(_thinned, paragraph)
-    text = re.sub("\\s*\x03[^\x02]*\x02(?:[\\s,–-]*\x03[^\x02]*\x02)*", "", text)
+    text = re.sub("\\s*\x03[^\x02]*\x02(?:[\\s,\u2013-]*\x03[^\x02]*\x02)*", "", text)
     text = _SPACE_BEFORE.sub(r"\1", MARKS.sub("", text))
     return " ".join(text.split())
 

@@ -21,9 +21,13 @@ _ATTRIBUTE = r"\s+[\w:-]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))"
 _TAG = re.compile(rf"</?(?:{_NAMES})(?:{_ATTRIBUTE})*\s*/?>", re.IGNORECASE)
 _SCRIPT = re.compile(r"<(su[bp])>([^<>]{1,40})</\1>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s*/?>", re.IGNORECASE)
-_LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\((?:https?://|www\.|mailto:|/|#)[^()\s]*(?:\([^()]*\))?\)")
+_LINK = re.compile(
+    r"(?<!!)\[([^\[\]]+)\]\((?:https?://|www\.|mailto:|/|#)[^()\s]*(?:\([^()]*\))?\)"
+)
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"\[\]]*[^\s<>\"\[\]().,;:]")
-_NUMBERS = re.compile(r"(?<=[\w.,;)%\"’”])[ ]?\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?![\w(])")
+_NUMBERS = re.compile(
+    r"(?<=[\w.,;)%\"\u2019\u201d])[ ]?\[(\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*)\](?![\w(])"
+)
 # "95% CI [1, 2]", "range [18-65]", "score [0, 10]": numbers of the text and no references.
 _STATISTIC = re.compile(
     r"\b(?:CI|CrI|IQR|intervals?|ranges?|ranged|from|between|median|mean|aged?|scores?|scale|sd"

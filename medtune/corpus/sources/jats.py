@@ -52,9 +52,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
-def _articles(
-    content: bytes, place: str, source: Source, cleaning: Cleaning
-) -> Iterator[Record]:
+def _articles(content: bytes, place: str, source: Source, cleaning: Cleaning) -> Iterator[Record]:
     """The records of one XML file: an article, or a set of them as E-utilities send it."""
     from lxml import etree
 

@@ -32,7 +32,7 @@ _LEFT_OUT = {
 }  # fmt: skip
 _LEFT_OUT_SECTIONS = re.compile(
     r"(?:\d+\.?\s*)?(?:(?:competing|conflicts? of|declarations? of) interests?|disclosures?"
-    r"|acknowledge?ments?|authors?['’]? contributions?|funding|pre-?publication history"
+    r"|acknowledge?ments?|authors?['\u2019]? contributions?|funding|pre-?publication history"
     r"|supplement(?:al|ary) (?:materials?|information)|references|data availability(?: statement)?"
     r"|(?:additional|supporting) information|consent for publication)\W*",
     re.IGNORECASE,

@@ -19,7 +19,7 @@ FromRow = Callable[[Row, str, Source, Cleaning], Record]
 """A record out of a row and its place."""
 
 
-class BadRow(Exception):  # noqa: N818 - a signal inside this package
+class BadRow(Exception):
     """A row is not what its format says; the message tells what was found."""
 
 

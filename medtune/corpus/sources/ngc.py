@@ -47,7 +47,9 @@ def parse(file: Path, source: Source, cleaning: Cleaning) -> Iterator[Record]:
         detail = f"{place}:{error.position[0]}: {error.msg}"
         yield Drop(key, source.name, "malformed", detail)
         return
-    fields = [(section.get("Name", ""), field) for section in root for field in section.iter("Field")]
+    fields = [
+        (section.get("Name", ""), field) for section in root for field in section.iter("Field")
+    ]
     title = " ".join(_value(_named(fields, "Guideline Title")).split())
     blocks = list(_blocks(fields, cleaning))
     if not blocks:
@@ -92,7 +94,9 @@ def _value(field: Any, cleaning: Cleaning | None = None) -> str:  # noqa: ANN401
     tables = cleaning is None or cleaning.tables == "markdown"
     drop_citations = cleaning is not None and cleaning.citations == "drop"
     values = [
-        clean(to_text(value.get("Value", ""), heading=4, tables=tables), drop_citations=drop_citations)
+        clean(
+            to_text(value.get("Value", ""), heading=4, tables=tables), drop_citations=drop_citations
+        )
         for value in field.iter("FieldValue")
     ]
     values = [value for value in values if value]

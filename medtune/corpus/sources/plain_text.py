@@ -34,7 +34,8 @@ def parse(file: Path, source: Source, cleaning: Cleaning) -> Iterator[Record]:
 def _pieces(file: Path, begins: str | None) -> Iterator[tuple[int, bytes]]:
     """First line and bytes of each document."""
     beginning = re.compile(begins.encode()) if begins is not None else None
-    first, lines = 1, []
+    first = 1
+    lines: list[bytes] = []
     with file.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if beginning is not None and beginning.match(line.rstrip(b"\r\n")):

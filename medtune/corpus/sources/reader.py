@@ -37,7 +37,9 @@ class Reader:
             and file.is_file()
         )
         if not found:
-            told = "is not there" if not path.exists() else f"has no file *{', *'.join(self.suffixes)}"  # noqa: E501
+            told = (
+                "is not there" if not path.exists() else f"has no file *{', *'.join(self.suffixes)}"
+            )
             raise DataError(f"{path} {told}; the source's format decides which files are read")
         return found
 
