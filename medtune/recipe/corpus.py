@@ -19,6 +19,10 @@ Format = Literal[
     "jats", "s2orc",
     "redpajama_jsonl", "text", "datasets",
 ]  # fmt: skip
+PersonalIdentifier = Literal[
+    "ssn", "mrn", "birth_date", "health_plan", "account", "phone", "fax", "email", "address", "zip",
+    "licence", "vehicle", "device", "ip",
+]  # fmt: skip
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -40,6 +44,17 @@ class Source(Section):
     """Share of its documents that are taken, drawn by seed and document id."""
 
 
+class Pii(Section):
+    """What identifies a person, found by the guard's patterns; a last net, and no anonymiser."""
+
+    kinds: Annotated[list[PersonalIdentifier], Field(min_length=1)] = Field(
+        default=["ssn", "mrn", "birth_date", "health_plan", "account", "phone", "email"]
+    )
+    """Those that no published text needs. Dates and names are not among them: papers have both."""
+    action: Literal["mask", "drop"] = "mask"
+    """mask writes [email] in its place; drop leaves the document out."""
+
+
 class Cleaning(Section):
     """How a raw document becomes Markdown, and what is not worth keeping."""
 
@@ -51,6 +66,10 @@ class Cleaning(Section):
     languages: list[str] = Field(default_factory=lambda: ["en"])
     """Languages that are kept; an empty list keeps all."""
     min_words: Annotated[int, Field(ge=0)] = 20
+    quality: bool = False
+    """Leave out what Gopher's rules call no prose (Rae et al. 2021, arXiv:2112.11446, table A1)."""
+    pii: Pii | None = None
+    """null: nothing is looked for."""
 
 
 class Licences(Section):

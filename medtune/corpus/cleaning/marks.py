@@ -13,11 +13,13 @@ MARKS = re.compile("[\x01-\x04]")
 
 _SPAN = re.compile("[\x01\x03]([^\x02]*)\x02")
 _GROUP = re.compile("[ \xa0]?[\\[(]([^\\[\\]()]*[\x01\x03][^\\[\\]()]*)[\\])]")
-_TOKEN_GROUP = re.compile("[\\[(]((?:[\\s,;\u2013-]|and|see|\x04[^\x02]*\x02)*\x02\\s*)[\\])]")
+_TOKEN_GROUP = re.compile(
+    "[\\[(](?=(?:[\\s,;]|and|see)*\x04)((?:[\\s,;\u2013-]|and|see|\x04[^\x02]*\x02)+)[\\])]"
+)
 _BETWEEN_TOKENS = re.compile("\x02[\\s,;\u2013-]+(?=\x04)")
 _SEPARATOR = re.compile(r"\s*([;,])\s*")
 _GLUE = re.compile(
-    r"\b(?:see|also|and|or|in|e\.g|i\.e|cf|for|reviews?|reviewed|refs?|references?|examples?"
+    r"\b(?:see|also|and|or|in|a|the|e\.g|i\.e|cf|for|reviews?|reviewed|refs?|references?|examples?"
     r"|figs?|figures?|tables?|panels?|supplementary|supporting|additional|files?)\b",
     re.IGNORECASE,
 )
