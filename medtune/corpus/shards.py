@@ -2,21 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import tee
 
 from medtune.corpus.blocks import Block, Records
 from medtune.corpus.counts import EXAMPLE_CHARS, UnitCounts, read_counts, write_counts
 from medtune.corpus.document import Document, Drop, Record
 from medtune.corpus.drawing import copies_of, split_of
 from medtune.corpus.layout import Layout
-from medtune.corpus.megatron import ShardWriter, write_shard
+from medtune.corpus.megatron import ShardWriter, Tokens, write_shard
 from medtune.corpus.store import LinesWriter, drop_row, provenance_row, read_lines, write_lines
 from medtune.corpus.tokens import Encoder
 from medtune.corpus.units import Unit
 from medtune.digests import sha256_file
 
-BATCH_CHARS = 1 << 20
+BATCH_CHARS = 1 << 21
 """Characters that are tokenised at one time: enough for all cores, and little memory."""
-BATCH_DOCUMENTS = 1024
+BATCH_DOCUMENTS = 4096
 
 
 class WriteShards(Block):
@@ -32,8 +33,12 @@ class WriteShards(Block):
         with ExitStack() as stack:
             sides = _Sides(layout, unit, encoder, stack)
             drops = stack.enter_context(write_lines(layout.later_drops_of(unit)))
-            for batch in _batches(_kept(data, counts, drops, keep_text=self._recipe.keep_dropped)):
-                self._write(batch, encoder, sides, counts)
+            kept = _kept(data, counts, drops, keep_text=self._recipe.keep_dropped)
+            # A batch is used one step after its texts were taken.
+            batches, taken = tee(_batches(kept))
+            texts = ([document.text for document in batch] for batch in taken)
+            for tokens, batch in zip(encoder.encode(texts), batches, strict=True):
+                self._write(batch, tokens, sides, counts)
         if self._recipe.keep_dropped:
             self._keep_dropped(unit)
         counts.files = {
@@ -43,10 +48,9 @@ class WriteShards(Block):
         yield from ()
 
     def _write(
-        self, batch: list[Document], encoder: Encoder, sides: "_Sides", counts: UnitCounts
+        self, batch: list[Document], tokens: list[Tokens], sides: "_Sides", counts: UnitCounts
     ) -> None:
         recipe = self._recipe
-        tokens = encoder.encode([document.text for document in batch])
         for document, ids in zip(batch, tokens, strict=True):
             split = split_of(document, recipe.splits, recipe.seed)
             copies = 1

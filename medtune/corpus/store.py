@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from medtune.corpus.document import Document, Drop
 from medtune.digests import atomic_writer
 
+_FIELDS = tuple(field.name for field in fields(Document))
 LEVEL = 1
 """Of gzip: higher ones cost more time than they save in reading."""
 
@@ -53,7 +54,9 @@ def read_documents(path: Path) -> Iterator[Document]:
 
 def document_row(document: Document) -> dict[str, Any]:
     """A document as JSON."""
-    return {**asdict(document), "identifiers": dict(document.identifiers)}
+    # Not dataclasses.asdict: it copies every text and takes a tenth of a stage's time.
+    row = {name: getattr(document, name) for name in _FIELDS}
+    return row | {"identifiers": dict(document.identifiers)}
 
 
 def provenance_row(document: Document) -> dict[str, Any]:

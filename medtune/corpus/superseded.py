@@ -1,8 +1,8 @@
 """Documents that a later one of the same id replaces, or that their source withdrew.
 
 PubMed's updates say the same record again with a new revision, and delete others. Of all documents
-with one id the highest revision stands. Documents of one id and one revision are left to the comparison
-of their identifiers and words: ids of a source are not always its own.
+with one id the highest revision stands. Documents of one id and one revision are left to the
+comparison of their identifiers and words: ids of a source are not always its own.
 """
 
 from collections.abc import Iterator

@@ -5,9 +5,11 @@ the corpus, as ``tokenizer.json`` and ``borders.json``.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,14 +50,31 @@ class Encoder:
         # A document that says "</s>" or "<|im_end|>" says it in letters, and does not end.
         self._tokenizer.encode_special_tokens = True
 
-    def encode(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokens of each text, between the borders."""
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [self._bordered(encoding.ids) for encoding in encodings]
+    def encode(self, batches: Iterable[Sequence[str]]) -> Iterator[list[Tokens]]:
+        """Tokens of each text of each batch, between the borders.
+
+        A batch is tokenised while the one before it is being used: the tokenizer works outside
+        Python's lock, on all cores that it is given.
+        """
+        with ThreadPoolExecutor(1) as ahead:
+            waiting: Future[list[Any]] | None = None
+            for texts in batches:
+                following = ahead.submit(
+                    self._tokenizer.encode_batch_fast, texts, add_special_tokens=False
+                )
+                if waiting is not None:
+                    yield [self._bordered(encoding.ids) for encoding in waiting.result()]
+                waiting = following
+            if waiting is not None:
+                yield [self._bordered(encoding.ids) for encoding in waiting.result()]
 
     def _bordered(self, ids: list[int]) -> Tokens:
-        first = [] if self.borders.bos is None else [self.borders.bos]
-        return np.array([*first, *ids, self.borders.eos], dtype=self.dtype)
+        first = 0 if self.borders.bos is None else 1
+        tokens = np.empty(first + len(ids) + 1, dtype=self.dtype)
+        tokens[:first] = self.borders.bos or 0
+        tokens[first:-1] = ids
+        tokens[-1] = self.borders.eos
+        return tokens
 
     def decode(self, tokens: Tokens) -> str:
         """The text of tokens, borders left out."""

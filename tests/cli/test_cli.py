@@ -179,12 +179,19 @@ def test_version_is_that_of_the_distribution():
     assert medtune("--version").stdout == f"medtune {version('medtune')}\n"
 
 
-def test_every_bundled_recipe_is_valid_and_runs_on_the_default_base():
+def test_every_bundled_recipe_is_valid_and_runs_on_the_default_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     from medtune.recipe import load
     from medtune.recipe.bundled import recipes_folder
+    from medtune.recipe.corpus import is_corpus, load_corpus
 
+    monkeypatch.setenv("MEDTUNE_DATA", str(tmp_path))
     for path in recipes_folder().glob("*.yaml"):
-        assert load(path, ["base.model=smollm2-135m"]).name == path.stem
+        if is_corpus(path):
+            assert load_corpus(path, ["tokenizer=smollm2-135m"]).name == path.stem
+        else:
+            assert load(path, ["base.model=smollm2-135m"]).name == path.stem
 
 
 @pytest.mark.parametrize(
