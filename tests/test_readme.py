@@ -28,6 +28,7 @@ def test_the_readme_shows_each_command_group():
     groups = {
         "train", "recipes", "validate", "schema", "init", "data", "eval", "suites", "report",
         "probe", "gate", "waiver", "ci", "merge", "parity", "chat",
+        "registry", "corpus",
     }  # fmt: skip
     assert {words[0] for words in commands()} == groups
 
@@ -41,6 +42,8 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
     values = recipe(small, write_questions(tmp_path / "rows")) | {"name": "quickstart"}
     medtune.train(write_recipe(tmp_path / "r.yaml", values), out=tmp_path / "runs")
     for words in commands():
+        if words[:2] == ["corpus", "build"]:
+            words = [*words, f"tokenizer={small}"]
         if words[0] in ("train", "data"):
             # What the command would do is checked to the last row; training has its own tests.
             words = [*words, f"base.model={tiny_base}", "data.max_tokens=512"]
@@ -49,6 +52,8 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
             words += [] if "--dry-run" in words or words[0] == "data" else ["--dry-run"]
         if words[:2] == ["eval", "smollm2-135m"]:
             words[1] = str(small)
+        if words[0] == "eval" and words[1].startswith("registry:"):
+            words += ["--base", str(small)]
         if words[0] == "eval":
             words = ["4" if before == "--limit" else word
                      for before, word in zip(["", *words], words, strict=False)]  # fmt: skip
