@@ -102,7 +102,7 @@ def open_bundle(file: Path, trust: Trust) -> FolderStore:
         raise VerificationError(
             f"{file} was written under another trust root than yours ({trust.digest[:16]}…)"
         )
-    return FolderStore(folder)
+    return FolderStore(folder, called=str(file))
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -47,7 +47,7 @@ def unreferenced(registry: Registry) -> Iterator[str]:
     Raises:
         VerificationError: A manifest or a log is broken: nothing is to be removed then.
     """
-    kept = _named(registry.layout)
+    kept = named_blobs(registry.layout)
     for name in registry.layout.names():
         for standing in registry.standings(name).versions.values():
             kept.add(standing.manifest)
@@ -66,7 +66,12 @@ def collect(registry: Registry) -> list[str]:
     return gone
 
 
-def _named(layout: Layout) -> set[str]:
+def named_blobs(layout: Layout) -> set[str]:
+    """Digests of all that the index names, by one step or two.
+
+    Raises:
+        VerificationError: A manifest is broken.
+    """
     kept: set[str] = set()
     empty = sha256_bytes(EMPTY_BYTES)
     for digest, subject in layout.all_manifests().items():

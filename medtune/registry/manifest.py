@@ -35,7 +35,7 @@ EMPTY_BYTES = b"{}"
 MAX_BYTES = 4 << 20
 """Largest manifest, as registries have it."""
 
-Kind = Literal["run", "scores", "probes", "gate", "signature", "statement"]
+Kind = Literal["run", "scores", "probes", "gate", "signature", "statement", "log"]
 KINDS: Mapping[Kind, str] = {
     "run": "application/vnd.medtune.run.v1",
     "scores": "application/vnd.medtune.scores.v1",
@@ -43,6 +43,7 @@ KINDS: Mapping[Kind, str] = {
     "gate": "application/vnd.medtune.gate.v1",
     "signature": "application/vnd.dev.sigstore.bundle.v0.3+json",
     "statement": "application/vnd.in-toto+json",
+    "log": "application/vnd.medtune.log.v1",
 }
 """What can be attached -> its artefact type."""
 _HEX = re.compile(r"^sha256:([0-9a-f]{64})$")

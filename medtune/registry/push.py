@@ -21,6 +21,7 @@ from medtune.recipe import lock
 from medtune.registry import statements
 from medtune.registry.contents import WEIGHTS, Contents, read_contents
 from medtune.registry.ignoring import ignore
+from medtune.registry.keeping import named_blobs
 from medtune.registry.layout import Layout, blob_key
 from medtune.registry.log import Event
 from medtune.registry.manifest import (
@@ -91,30 +92,23 @@ def push(
         RegistryError: The registry cannot be written.
         VerificationError: The label is taken, or the decision does not come out again.
     """
-    found = _read_run(run, base)
-    layout, written = registry.layout, found.written
-    label = name or found.recipe_name
+    layout = registry.layout
     _require_label(version)
+    found = _read_run(layout, run, base)
+    written, label = found.written, name or found.recipe_name
     _write_blobs(layout, found)
-    manifests: dict[bytes, str | None] = {written.data: None}
     evidence, withheld = _evidence(run, found)
     if key is not None:
         evidence += _signature(registry, found, label, key)
     if gate_key is not None:
         evidence += _gate_statement(registry, run, found, evidence, gate_key)
-    known = {one.digest for one in layout.attachments(written.digest)}
-    new = []
-    for kind, title, files in evidence:
-        one = _attach(layout, written, kind, files)
-        if one.digest not in known:
-            new.append(title)
-        manifests[one.data] = written.digest
-    layout.add(manifests)
+    new = _write_manifests(layout, written, evidence)
     _require_all_there(layout, found)
     event = _log(registry, label, version, found, key)
     placed = registry.standings(label)
     standing = next(v for v in placed.versions.values() if v.manifest == written.digest)
-    _ignore_weights(registry, found)
+    # In a folder: git keeps all but the weights.
+    ignore(registry, [file.sha256 for file in found.files if file.name == WEIGHTS])
     return Pushed(
         name=label, version=standing.version, manifest=written.digest,
         adapter_digest=standing.adapter_digest, is_new=event is not None, attached=tuple(new),
@@ -138,26 +132,17 @@ class _Run:
 Evidence = list[tuple[Kind, str, dict[str, Path | bytes]]]
 
 
-def _read_run(run: Path, base: BaseFiles) -> _Run:
+def _read_run(layout: Layout, run: Path, base: BaseFiles) -> _Run:
     adapter = run / ADAPTER
     recorded = lock.read(run / lock.FILE_NAME) if (run / lock.FILE_NAME).is_file() else None
     if recorded is None or not (run / FINISHED).is_file():
         raise RecipeError(f"{run} is no finished run; a version needs its recipe and its data")
-    with ThreadPoolExecutor(1) as beside:
-        # Looking at the numbers and hashing them take about as long: they run side by side.
-        weights = beside.submit(sha256_file, adapter / WEIGHTS) if adapter.is_dir() else None
-        contents = read_contents(adapter, base.shapes)
-        assert weights is not None, "read_contents refuses what is no folder"
-        files = tuple(
-            File(path.name, weights.result() if path.name == WEIGHTS else sha256_file(path),
-                 path.stat().st_size)
-            for path in contents.files
-        )  # fmt: skip
-    if contents.manifest.get("base_digest") != base.digest:
-        raise VerificationError(
-            f"{run} was trained on another base than the one that lies here "
-            f"({base.digest[:16]}…); give its own, --base"
-        )
+    contents, weights = _store_weights(layout, adapter, base)
+    files = tuple(
+        File(path.name, weights if path.name == WEIGHTS else sha256_file(path),
+             path.stat().st_size)
+        for path in contents.files
+    )  # fmt: skip
     account = json.loads((run / "data.json").read_text(encoding="utf-8"))
     pins = _pins(run, recorded, contents, files, account)
     written = write_version(recorded.recipe.name, files, pins, _settings(contents, adapter))
@@ -165,6 +150,27 @@ def _read_run(run: Path, base: BaseFiles) -> _Run:
         recipe_name=recorded.recipe.name, contents=contents, files=files, written=written,
         pins=pins, texts=frozenset(account.get("files_with_text", ())),
     )  # fmt: skip
+
+
+def _store_weights(layout: Layout, adapter: Path, base: BaseFiles) -> tuple[Contents, str]:
+    """Look at an adapter, and write its weights meanwhile: each takes about as long."""
+    file = adapter / WEIGHTS
+    if not file.is_file():
+        read_contents(adapter, base.shapes)  # says what is wrong
+    with ThreadPoolExecutor(1) as beside:
+        stored = beside.submit(layout.store.add_file, BLOBS, file)
+        try:
+            contents = read_contents(adapter, base.shapes)
+            if contents.manifest.get("base_digest") != base.digest:
+                raise VerificationError(
+                    f"{adapter} was trained on another base than the one that lies here "
+                    f"({base.digest[:16]}…); give its own, --base"
+                )
+        except VerificationError:
+            if stored.exception() is None and stored.result() not in named_blobs(layout):
+                layout.store.delete(blob_key(stored.result()))
+            raise
+        return contents, stored.result()
 
 
 def _pins(
@@ -198,7 +204,8 @@ def _settings(contents: Contents, adapter: Path) -> dict[str, str]:
 
 def _write_blobs(layout: Layout, found: _Run) -> None:
     for path, file in zip(found.contents.files, found.files, strict=True):
-        layout.write_blob(path, file.sha256)
+        if path.name != WEIGHTS:
+            layout.write_blob(path, file.sha256)
     for sha256, data in found.written.blobs.items():
         layout.write_blob(data, sha256)
     layout.write_blob(found.written.data, found.written.digest)
@@ -327,6 +334,20 @@ def _attach(
     return one
 
 
+def _write_manifests(layout: Layout, version: Written, evidence: Evidence) -> list[str]:
+    """Write all that is attached and name it in the index; titles of what was not there."""
+    known = {one.digest for one in layout.attachments(version.digest)}
+    manifests: dict[bytes, str | None] = {version.data: None}
+    new = []
+    for kind, title, files in evidence:
+        one = _attach(layout, version, kind, files)
+        if one.digest not in known:
+            new.append(title)
+        manifests[one.data] = version.digest
+    layout.add(manifests)
+    return new
+
+
 def _require_all_there(layout: Layout, found: _Run) -> None:
     """What a collection of garbage took before the index named it is noticed."""
     for file in found.files:
@@ -367,8 +388,3 @@ def _next_label(before: Standings) -> str:
 def _require_label(version: str | None) -> None:
     if version is not None and (version in STATES or not version.replace(".", "").isalnum()):
         raise RecipeError(f"{version!r} is no label of a version; v1, 2026.1 are some")
-
-
-def _ignore_weights(registry: Registry, found: _Run) -> None:
-    """In a folder: git keeps all but the weights."""
-    ignore(registry, [file.sha256 for file in found.files if file.name == WEIGHTS])

@@ -144,7 +144,7 @@ def open_registry(place: str | Path | None = None, trust: Path | None = None) ->
         RecipeError: The trust root is missing, or is none.
     """
     found = str(place or os.environ.get(PLACE_VARIABLE) or _nearest())
-    own = trust or (Path(os.environ[TRUST_VARIABLE]) if TRUST_VARIABLE in os.environ else None)
+    own = own_root(trust)
     if own is None and (found.startswith("s3://") or found.endswith(BUNDLE)):
         raise RecipeError(
             f"{found} comes from elsewhere and cannot vouch for itself: give your own trust root, "
@@ -156,6 +156,12 @@ def open_registry(place: str | Path | None = None, trust: Path | None = None) ->
     if root is None or not layout.exists():
         raise RegistryError(f"{found} is no registry; medtune registry init makes one")
     return Registry(layout=layout, trust=root)
+
+
+def own_root(given: Path | None) -> Path | None:
+    """The file of one's own trust root: as it was given, or $MEDTUNE_TRUST; None: neither."""
+    variable = os.environ.get(TRUST_VARIABLE)
+    return given or (Path(variable) if variable else None)
 
 
 def create_in_store(store: Store, trust: Trust) -> Registry:

@@ -94,8 +94,9 @@ def inner_key(key: str, place: str) -> PurePosixPath:
 class FolderStore:
     """Objects as files below a folder, also on a network's disk that knows ``flock``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, called: str | None = None) -> None:
         self._root = root
+        self._called = called
 
     @property
     def root(self) -> Path:
@@ -104,8 +105,8 @@ class FolderStore:
 
     @property
     def place(self) -> str:
-        """The folder, as it was named."""
-        return str(self._root)
+        """The folder, as it was named; of a copy, where it is from."""
+        return self._called or str(self._root)
 
     def read(self, key: str) -> bytes | None:
         """A small object; None where there is none."""

@@ -174,6 +174,7 @@ def test_a_run_on_another_base_is_not_pushed(registry, site, run):
     with pytest.raises(VerificationError, match="another base"):
         push(registry, run, other, key=site.key("trainer"))
     assert registry.layout.names() == []
+    assert list(registry.layout.store.keys("blobs/sha256/")) == []
 
 
 def test_texts_of_patients_stay_at_home(registry, site, tmp_path):
