@@ -9,20 +9,22 @@ measured in one process, turn by turn; print is the result.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 
-from medtune.corpus.base_tokenizer import write_tokenizer
 from medtune.corpus.blocks import LoadUnit
 from medtune.corpus.counts import UnitCounts, write_counts
 from medtune.corpus.document import Document
@@ -59,6 +61,8 @@ def real_documents(recipe: CorpusRecipe) -> list[Document]:
 
 def prepared(folder: Path, recipe: CorpusRecipe, documents: list[Document]) -> Layout:
     """A corpus whose one unit is read, and whose shards are not written yet."""
+    from medtune.corpus.base_tokenizer import write_tokenizer
+
     layout = Layout(folder)
     layout.make_folders()
     write_tokenizer(recipe.tokenizer, layout.tokenizer, offline=False, progress=Silent())
@@ -148,24 +152,47 @@ def scale(factors: list[int]) -> None:
 
 
 def one(folder: Path, factor: int) -> None:
-    """Generate, build, and tell time and peak memory of the largest process."""
+    """Generate, build, and tell time and peak memory of the largest worker."""
+    # Not at the head: workers import this file, and need no torch.
+    from medtune.corpus.base_tokenizer import write_tokenizer
     from medtune.corpus.building import build_corpus
 
     recipe = generated(folder, factor)
     size = sum(path.stat().st_size for path in (folder / "raw").rglob("*.jsonl"))
     write_tokenizer(recipe.tokenizer, folder / "warm", offline=False, progress=Silent())
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     stages = Stages()
-    seconds = timed(lambda: build_corpus(recipe, out=folder / "out", progress=stages))
-    worker = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    summary = next((folder / "out").glob("*/stats.json"))
-    documents = stages.documents(summary)
+    with Watch() as watch:
+        seconds = timed(lambda: build_corpus(recipe, out=folder / "out", progress=stages))
+    documents = stages.documents(next((folder / "out").glob("*/stats.json")))
     print(
         f"{factor:>3}x: {size / 1e6:7.1f} MB, {documents:>7,} documents, {seconds:6.1f} s, "
-        f"{size / 1e6 / seconds:5.2f} MB/s, largest worker {worker / 1024:,.0f} MiB; "
+        f"{size / 1e6 / seconds:5.2f} MB/s, largest worker {watch.largest / 2**20:,.0f} MiB; "
         + ", ".join(f"{name} {spent:.1f} s" for name, spent in stages.seconds.items()),
         flush=True,
     )
+
+
+class Watch:
+    """The largest resident memory of any process below this one, looked at ten times a second."""
+
+    def __init__(self) -> None:
+        self.largest = 0
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ends.wait(0.1):
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self.largest = max(self.largest, process.memory_info().rss)
 
 
 class Stages(Silent):
@@ -186,16 +213,12 @@ class Stages(Silent):
     @staticmethod
     def documents(statistics_file: Path) -> int:
         """Documents that were read."""
-        import json
-
         parts = json.loads(statistics_file.read_text())["parts"].values()
         return sum(part["read"] for part in parts)
 
 
 def generated(folder: Path, factor: int) -> CorpusRecipe:
     """A corpus of made-up abstracts, one in ten of which is nearly another one."""
-    import json
-
     vocabulary = [f"{a}{b}" for a in "bcdfghjklmnp" for b in ("ane", "itis", "ol", "emia", "ure")]
     for number in range(8 * factor):
         chance = random.Random(number)
