@@ -14,7 +14,9 @@ NONE = "none"
 UNKNOWN_CHARS = 80
 """How much is kept of words that name no known licence."""
 
-_BARE = re.compile(r"(?:cc[ -])?(by(?:-(?:nc|nd|sa))*|zero|0|mark)(?:[ -]\d[\w.]*)?", re.IGNORECASE)
+_BARE = re.compile(
+    r"(?:cc[ -]?)?(by(?:[ -]?(?:nc|nd|sa))*|zero|0|mark)(?:[ -]\d[\w.]*)?", re.IGNORECASE
+)
 _ATTRIBUTION = re.compile(
     r"creativecommons\.org/licen[sc]es/(by[a-z-]*)"
     r"|\bcc[ -](by(?:[ -](?:nc|nd|sa)\b)*)"
@@ -49,8 +51,10 @@ def normalise(words: str, *links: str) -> str:
     words = " ".join(words.split())
     bare = _BARE.fullmatch(words)
     if bare:
+        code = bare[1].lower()
+        terms = re.findall("by|nc|nd|sa", code)
         words = {"zero": "cc0", "0": "cc0", "mark": "public domain"}.get(
-            bare[1].lower(), f"cc-{bare[1]}"
+            code, "-".join(["cc", *terms])
         )
     said = " ".join(filter(None, (words, *links)))
     if _ATTRIBUTION.search(said):

@@ -17,6 +17,8 @@ CC = "http://creativecommons.org"
         ("by-4.0", [], "cc-by"),
         ("cc-by-3", [], "cc-by"),
         ("CC BY-NC-ND 4.0", [], "cc-by-nc-nd"),
+        ("CCBYNCND", [], "cc-by-nc-nd"),
+        ("CCBYSA", [], "cc-by-sa"),
         ("cc-zero-1.0", [], "cc0"),
         ("zero-1.0", [], "cc0"),
         ("CC0", [], "cc0"),

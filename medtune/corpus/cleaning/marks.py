@@ -12,11 +12,13 @@ _LOOSE, _NUMBER, _TOKEN, _END = "\x01\x03\x04\x02"
 MARKS = re.compile("[\x01-\x04]")
 
 _SPAN = re.compile("[\x01\x03]([^\x02]*)\x02")
+_ANY_SPAN = re.compile("[\x01\x03\x04][^\x02]*\x02")
 _GROUP = re.compile("[ \xa0]?[\\[(]([^\\[\\]()]*[\x01\x03][^\\[\\]()]*)[\\])]")
 _TOKEN_GROUP = re.compile(
     "[\\[(](?=(?:[\\s,;]|and|see)*\x04)((?:[\\s,;\u2013-]|and|see|\x04[^\x02]*\x02)+)[\\])]"
 )
 _BETWEEN_TOKENS = re.compile("\x02[\\s,;\u2013-]+(?=\x04)")
+_GLUE_SIGNS = " ,;\u2013-"
 _SEPARATOR = re.compile(r"\s*([;,])\s*")
 _GLUE = re.compile(
     r"\b(?:see|also|and|or|in|a|the|e\.g|i\.e|cf|for|reviews?|reviewed|refs?|references?|examples?"
@@ -45,7 +47,7 @@ def token(name: str, text: str) -> str:
 
 def only_marks(text: str) -> bool:
     """Whether nothing but marked text and punctuation is there, as in a raised "12,13"."""
-    return MARKS.search(text) is not None and not any(map(str.isalnum, _SPAN.sub("", text)))
+    return MARKS.search(text) is not None and not any(map(str.isalnum, _ANY_SPAN.sub("", text)))
 
 
 def resolve(paragraph: str) -> str:
@@ -53,7 +55,7 @@ def resolve(paragraph: str) -> str:
     if not MARKS.search(paragraph):
         return paragraph
     if _TOKEN in paragraph:
-        paragraph = _TOKEN_GROUP.sub(r" \1 ", paragraph)
+        paragraph = _TOKEN_GROUP.sub(lambda group: f" {group[1].strip(_GLUE_SIGNS)} ", paragraph)
         paragraph = _BETWEEN_TOKENS.sub("\x02 ", paragraph)
     text = _GROUP.sub(_thinned, paragraph)
     text = re.sub("\\s*\x03[^\x02]*\x02(?:[\\s,\u2013-]*\x03[^\x02]*\x02)*", "", text)

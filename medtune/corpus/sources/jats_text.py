@@ -200,7 +200,7 @@ class JatsText:
     def _raised(self, element: Element) -> str:
         inner = self._inline(element)
         if marks.only_marks(inner):
-            return "" if self._citations == "drop" else marks.MARKS.sub("", inner)
+            return "" if self._citations == "drop" else inner
         return raised(inner)
 
     def _lowered(self, element: Element) -> str:

@@ -54,7 +54,7 @@ def licence(row: Row, source: Source) -> str:
     for holder in (row.get("openaccessinfo"), _oa_info(row)):
         said = holder.get("license") if isinstance(holder, dict) else None
         if isinstance(said, str) and said.strip():
-            return normalise(said.replace("CCBY", "CC BY").replace("NCND", "NC-ND"))
+            return normalise(said)
     return normalise(source.licence or "")
 
 
