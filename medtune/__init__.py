@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from medtune.parity import Parity
     from medtune.pipeline import Run, train
     from medtune.probing import Probed, probe
+    from medtune.pushing import push
     from medtune.recipe import Recipe
     from medtune.recipe import load as load_recipe
+    from medtune.registry.promote import promote, revoke, rollback
+    from medtune.registry.pull import pull
+    from medtune.registry.registry import Registry, open_registry
+    from medtune.registry.verify import verify
     from medtune.seeds import SeedRuns
     from medtune.served import evaluate_served
 
@@ -42,6 +47,7 @@ __all__ = [
     "Parity",
     "Probed",
     "Recipe",
+    "Registry",
     "Run",
     "SeedRuns",
     "attach",
@@ -55,10 +61,17 @@ __all__ = [
     "load_metric",
     "load_recipe",
     "merge",
+    "open_registry",
     "preprocess",
     "probe",
+    "promote",
+    "pull",
+    "push",
     "replay",
+    "revoke",
+    "rollback",
     "train",
+    "verify",
 ]
 
 _HOMES = {
@@ -70,6 +83,7 @@ _HOMES = {
     "Parity": "parity",
     "Probed": "probing",
     "Recipe": "recipe",
+    "Registry": "registry.registry",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
@@ -83,10 +97,17 @@ _HOMES = {
     "load_metric": "metric_modules",
     "load_recipe": "recipe",
     "merge": "merging",
+    "open_registry": "registry.registry",
     "preprocess": "inputs",
     "probe": "probing",
+    "promote": "registry.promote",
+    "pull": "registry.pull",
+    "push": "pushing",
     "replay": "gate.run",
+    "revoke": "registry.promote",
+    "rollback": "registry.promote",
     "train": "pipeline",
+    "verify": "registry.verify",
 }
 
 

@@ -6,15 +6,16 @@ from medtune import models
 from medtune.errors import RecipeError
 from medtune.recipe import lock
 from medtune.records import Silent
-from medtune.registry.push import BaseFiles, Pushed, push
+from medtune.registry.push import BaseFiles, Pushed
+from medtune.registry.push import push as push_files
 from medtune.registry.registry import Registry
 from medtune.registry.weights import base_shapes
 from medtune.subject import name_or_place
 
 
-def push_run(
+def push(
     registry: Registry,
-    run: Path,
+    run: Path | str,
     *,
     name: str | None = None,
     version: str | None = None,
@@ -38,6 +39,7 @@ def push_run(
     Raises:
         MedtuneError: See ``medtune.registry.push.push``; or the base cannot be found.
     """
+    run = Path(run)
     recorded = lock.read(run / lock.FILE_NAME) if (run / lock.FILE_NAME).is_file() else None
     if recorded is None:
         raise RecipeError(f"{run} is no run: it has no {lock.FILE_NAME}")
@@ -45,7 +47,7 @@ def push_run(
     if base is not None:
         section = section.model_copy(update={"model": name_or_place(base), "revision": None})
     located = models.locate_base(section, offline=offline, progress=Silent())
-    return push(
+    return push_files(
         registry, run, BaseFiles(digest=located.digest, shapes=base_shapes(located.folder)),
         name=name, version=version, key=key, gate_key=gate_key,
     )  # fmt: skip

@@ -76,7 +76,7 @@ def test_python_blocks_name_only_what_medtune_has():
     names = set(re.findall(r"medtune\.(\w+)", blocks)) - {"recipe", "guard"}
     assert names == {
         "train", "load_recipe", "gather", "preprocess", "load_base", "attach", "load_adapter",
-        "evaluate", "probe", "decide", "replay",
+        "evaluate", "probe", "decide", "replay", "open_registry", "push", "promote", "pull",
     }  # fmt: skip
     for name in names | {"load_metric", "evaluate_served"}:
         assert callable(getattr(medtune, name))
