@@ -10,7 +10,6 @@ _BULLET = re.compile("^[ \t]*(?:[◆◇•▪■□●○◦‣∙·\uf0b7\uf0a7
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\x85")
 _RULE = re.compile(r"^[ \t]*(?:[=_*~#◆•-][ \t]*){3,}$", re.MULTILINE)
 _RUN_OF_SPACES = re.compile(r"(?<=\S)[ ]{2,}")
-_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -27,5 +26,6 @@ def listed(text: str) -> str:
 
 def squeeze(text: str) -> str:
     """One space between words, no trailing ones, one blank line between paragraphs."""
-    text = _TRAILING.sub("", _RUN_OF_SPACES.sub(" ", text))
+    # Not by a pattern: `[ ]+$` takes the square of the length of a run of spaces.
+    text = "\n".join(map(str.rstrip, _RUN_OF_SPACES.sub(" ", text).split("\n")))
     return _BLANK_LINES.sub("\n\n", text).strip()

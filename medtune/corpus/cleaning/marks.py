@@ -13,7 +13,7 @@ MARKS = re.compile("[\x01-\x04]")
 
 _SPAN = re.compile("[\x01\x03]([^\x02]*)\x02")
 _ANY_SPAN = re.compile("[\x01\x03\x04][^\x02]*\x02")
-_GROUP = re.compile("[ \xa0]?[\\[(]([^\\[\\]()]*[\x01\x03][^\\[\\]()]*)[\\])]")
+_GROUP = re.compile("[\\[(]([^\\[\\]()]*[\x01\x03][^\\[\\]()]*)[\\])]")
 _TOKEN_GROUP = re.compile(
     "[\\[(](?=(?:[\\s,;]|and|see)*\x04)((?:[\\s,;\u2013-]|and|see|\x04[^\x02]*\x02)+)[\\])]"
 )
@@ -26,7 +26,8 @@ _GLUE = re.compile(
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile(r"[\W\d⁰¹²³⁴-⁹₀-₉]*(?:[a-z]\b)?\W*")
-_SPACE_BEFORE = re.compile(r"\s+([.,;:)\]])(?=\s|$|[)\],;])")
+_NUMBERS = re.compile("\x03[^\x02]*\x02(?:[\\s,\u2013-]*\x03[^\x02]*\x02)*")
+_SPACE_BEFORE = re.compile(r" ([.,;:)\]])(?=\s|$|[)\],;])")
 
 
 def citation(text: str) -> str:
@@ -58,9 +59,9 @@ def resolve(paragraph: str) -> str:
         paragraph = _TOKEN_GROUP.sub(lambda group: f" {group[1].strip(_GLUE_SIGNS)} ", paragraph)
         paragraph = _BETWEEN_TOKENS.sub("\x02 ", paragraph)
     text = _GROUP.sub(_thinned, paragraph)
-    text = re.sub("\\s*\x03[^\x02]*\x02(?:[\\s,\u2013-]*\x03[^\x02]*\x02)*", "", text)
-    text = _SPACE_BEFORE.sub(r"\1", MARKS.sub("", text))
-    return " ".join(text.split())
+    if _NUMBER in text:
+        text = _NUMBERS.sub("", text)
+    return _SPACE_BEFORE.sub(r"\1", " ".join(MARKS.sub("", text).split()))
 
 
 def _thinned(group: re.Match[str]) -> str:
@@ -84,6 +85,4 @@ def _thinned(group: re.Match[str]) -> str:
         for span in of_piece:
             piece = piece.replace("\x01", span, 1)
         kept.append(piece.strip())
-    opening = group[0].lstrip(" \xa0")[0]
-    space = group[0][: len(group[0]) - len(group[0].lstrip(" \xa0"))]
-    return f"{space}{opening}{''.join(kept)}{group[0][-1]}" if kept else ""
+    return f"{group[0][0]}{''.join(kept)}{group[0][-1]}" if kept else ""

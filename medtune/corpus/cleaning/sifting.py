@@ -11,7 +11,7 @@ from medtune.guard.identifier_patterns import PATTERNS
 from medtune.languages import UNCLEAR, tell_language
 from medtune.recipe.corpus import Cleaning, Pii
 
-WINDOW = 800
+WINDOW = 500
 """Characters that a language is told from at one place of a document."""
 
 

@@ -24,10 +24,10 @@ def parse(file: Path, source: Source, cleaning: Cleaning) -> Iterator[Record]:
     """
     place = place_of(file, source)
     if file.name.lower().endswith((".nxml", ".xml")):
-        yield from _articles(file.read_bytes(), place, source, cleaning)
+        yield from articles(file.read_bytes(), place, source, cleaning)
         return
     for name, content in _members(file):
-        yield from _articles(content, f"{place}/{name}", source, cleaning)
+        yield from articles(content, f"{place}/{name}", source, cleaning)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -52,7 +52,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
-def _articles(content: bytes, place: str, source: Source, cleaning: Cleaning) -> Iterator[Record]:
+def articles(content: bytes, place: str, source: Source, cleaning: Cleaning) -> Iterator[Record]:
     """The records of one XML file: an article, or a set of them as E-utilities send it."""
     from lxml import etree
 
