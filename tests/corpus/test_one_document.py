@@ -75,6 +75,15 @@ def test_a_withdrawn_document_goes_and_one_that_came_back_stays(tmp_path):
     }
 
 
+def test_a_withdrawal_holds_for_the_revision_that_it_names(tmp_path):
+    named, later = (
+        document("pmid:1", prose(1, 80), revision=5),
+        document("pmid:2", prose(2, 80), revision=6),
+    )
+    gone = [Deletion("pmid:1", "s", 5), Deletion("pmid:2", "s", 5)]
+    assert judged(tmp_path, [named, later], gone) == {"pmid:1@5": "deleted"}
+
+
 def test_where_the_latest_revision_is_not_kept_the_earlier_ones_do_not_come_back(tmp_path):
     retracted = Drop("pmid:1", "s", "retracted", "", revision=7)
     assert judged(tmp_path, [document("pmid:1", prose(1, 80))], [retracted]) == {
