@@ -178,5 +178,10 @@ def test_a_frame_of_one_column_is_no_table():
     assert to_text("<table><tr><td><p>a</p><p>b</p></td></tr></table>") == "a\n\nb"
 
 
+@pytest.mark.parametrize("opened", ["<div>", "<b>", "<ul><li>", "<table><tr><td>a<td>"])
+def test_a_page_of_unclosed_elements_keeps_its_words_and_ends(opened):
+    assert "words" in to_text(opened * 400 + "words")
+
+
 def test_empty_pages_have_no_text():
     assert to_text("") == to_text("<!-- nothing -->") == ""

@@ -52,7 +52,8 @@ def test_an_article_says_what_it_is(tmp_path):
 
 def test_comparisons_brackets_letters_and_scripts_survive(tmp_path):
     body = """<p>p&lt;0.001 in BMI &gt;30 kg/m<sup>2</sup>, [Na<sup>+</sup>],
-    <italic>&#945;</italic>-blockers, PCO<sub>2</sub>, C<sub>max</sub>, 10<sup>-3</sup></p><p>obesity</p>"""
+    <italic>&#945;</italic>-blockers, PCO<sub>2</sub>, C<sub>max</sub>, 10<sup>-3</sup></p>
+    <p>obesity</p>"""
     assert text_of(tmp_path, body) == (
         "p<0.001 in BMI >30 kg/m², [Na⁺], α-blockers, PCO₂, C_{max}, 10⁻³\n\nobesity"
     )
@@ -173,7 +174,8 @@ def test_a_retracted_paper_goes_from_every_source(tmp_path, marked):
 
 
 def test_a_notice_of_retraction_is_no_text_and_names_the_paper(tmp_path):
-    meta = '<related-article related-article-type="retracted-article" ext-link-type="doi" xlink:href="10.1/7"/>'  # noqa: E501
+    meta = """<related-article related-article-type="retracted-article" ext-link-type="doi"
+    xlink:href="10.1/7"/>"""
     (tmp_path / "a.nxml").write_text(article(kind="retraction", meta=meta), encoding="utf-8")
     deletion, drop = read(tmp_path, "jats")
     assert deletion == Deletion("doi:10.1/7", "src", 0, "retracted", {"doi": "10.1/7"})

@@ -41,14 +41,20 @@ def to_text(source: str, *, heading: int = 1, tables: bool = True) -> str:
     if not source:
         return ""
     try:
-        parser = lxml_html.HTMLParser(remove_comments=True, remove_pis=True, no_network=True)
+        parser = lxml_html.HTMLParser(
+            remove_comments=True, remove_pis=True, no_network=True, huge_tree=True
+        )
         root = lxml_html.fromstring(f"<html><body>{source}</body></html>", parser=parser)
     except etree.ParserError:  # nothing but comments
         return ""
     main = root.find(".//main")
     chosen = main if main is not None else root.find(".//article")
     page = _Page(heading - 1, tables)
-    return squeeze("\n\n".join(page.blocks(root if chosen is None else chosen)))
+    read = root if chosen is None else chosen
+    try:
+        return squeeze("\n\n".join(page.blocks(read)))
+    except RecursionError:  # hundreds of open elements: a broken page, whose words are still there
+        return squeeze("\n\n".join(filter(None, map(str.strip, read.itertext()))))
 
 
 class _Page:
@@ -117,9 +123,9 @@ class _Page:
         if not self._tables:
             return
         rows = [row for row in element.iter("tr") if _owner(row) is element]
-        if not any(len(self._cells(row)) > 1 for row in rows):
+        if not any(len(_cells_of(row)) > 1 for row in rows):
             # A table of one column is a frame around text.
-            for cell in (cell for row in rows for cell in row if cell.tag in ("td", "th")):
+            for cell in (cell for row in rows for cell in _cells_of(row)):
                 yield from self.blocks(cell)
             return
         head = 0
@@ -137,8 +143,7 @@ class _Page:
                 span(cell.get("colspan")),
                 span(cell.get("rowspan")),
             )
-            for cell in row
-            if cell.tag in ("td", "th")
+            for cell in _cells_of(row)
         ]
 
     def _line(self, element: Element) -> str:
@@ -177,8 +182,12 @@ def _owner(row: Element) -> Element:
 def _is_header(row: Element) -> bool:
     if row.getparent().tag == "thead":
         return True
-    cells = [cell for cell in row if cell.tag in ("td", "th")]
+    cells = _cells_of(row)
     return bool(cells) and all(cell.tag == "th" for cell in cells)
+
+
+def _cells_of(row: Element) -> list[Element]:
+    return [cell for cell in row if cell.tag in ("td", "th")]
 
 
 _RENDERERS: dict[str, Callable[[_Page, Element], Iterator[str]]] = {
