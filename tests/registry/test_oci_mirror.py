@@ -8,15 +8,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from mirrored_versions import make_store, make_version, manifest, same_blobs
 from registry_servers import cut_line, free_port, needs_oci_registry, oci_registry, token_registry
 
 from medtune.digests import sha256_bytes
 from medtune.errors import RegistryError, VerificationError
 from medtune.registry.layout import blob_key
-from medtune.registry.manifest import MANIFEST
 from medtune.registry.mirrors import fetch, read_content, send
 from medtune.registry.oci import OciMirror
-from medtune.registry.store import FolderStore
 
 USER, PASSWORD = "clinician", "tr0ub4dor-and-3"
 pytestmark = needs_oci_registry
@@ -54,62 +53,19 @@ def logged_in(guarded, monkeypatch):
     return guarded[0]
 
 
-def put(store, data):
-    store.write_new(blob_key(sha256_bytes(data)), data, sha256_bytes(data))
-    return sha256_bytes(data)
-
-
-def descriptor(data, media_type="application/octet-stream", title=None):
-    described = {
-        "mediaType": media_type, "digest": f"sha256:{sha256_bytes(data)}", "size": len(data),
-    }  # fmt: skip
-    return described | ({"annotations": {"org.opencontainers.image.title": title}} if title else {})
-
-
-def manifest(store, layers, subject=None, kind="application/vnd.cncf.model.manifest.v1+json"):
-    """Write a manifest with its blobs; its digest."""
-    for data in (b"{}", *layers.values()):
-        put(store, data)
-    body = {
-        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
-        "config": descriptor(b"{}", "application/vnd.oci.empty.v1+json"),
-        "layers": [descriptor(data, title=name) for name, data in layers.items()],
-    }  # fmt: skip
-    if subject is not None:
-        body["subject"] = descriptor(store.read(blob_key(subject)), MANIFEST)
-    return put(store, json.dumps(body).encode())
-
-
 @pytest.fixture
 def new_store(tmp_path):
-    def make(name):
-        (tmp_path / name).mkdir()
-        return FolderStore(tmp_path / name)
-
-    return make
+    return lambda name: make_store(tmp_path / name)
 
 
 @pytest.fixture
-def version(new_store):
+def version(tmp_path):
     """A store with a version and two referrers: store, version, referrers."""
-    store = new_store("here")
-    weights = os.urandom(3 << 20)
-    one = manifest(store, {"adapter_model.safetensors": weights, "adapter_config.json": b"[1]"})
-    attached = [
-        manifest(store, {"gate.json": b"gate"}, one, "application/vnd.medtune.gate.v1"),
-        manifest(store, {"scores.json": b"scores"}, one, "application/vnd.medtune.scores.v1"),
-    ]
-    return store, one, attached
+    return make_version(make_store(tmp_path / "here"))
 
 
 def repository(address):
     return f"oci://{address}/lab/{os.urandom(6).hex()}"
-
-
-def same_blobs(one, other):
-    return sorted(one.keys("blobs/")) == sorted(other.keys("blobs/")) and all(
-        one.read(key) == other.read(key) for key in one.keys("blobs/")
-    )
 
 
 def skopeo(*arguments):
