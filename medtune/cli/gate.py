@@ -20,7 +20,9 @@ def gate(
     place: Annotated[
         Path | None,
         typer.Argument(
-            metavar="RUN|ADAPTER", help="A run or an adapter's folder.", show_default=False
+            metavar="RUN|ADAPTER",
+            help="A run, an adapter's folder, or registry:NAME:VERSION (with --probes).",
+            show_default=False,
         ),
     ] = None,
     policy: Annotated[
@@ -73,6 +75,10 @@ def gate(
         raise typer.Exit(again.exit_code)
     if place is None:
         raise RecipeError("name what is decided on: medtune gate runs/NAME --policy default")
+    if str(place).startswith("registry:"):
+        from medtune.registry.pull import find_adapter
+
+        place = find_adapter(str(place))
     found = decide(
         place, policy, probes=probes, scores=scores or (), previous=previous,
         last_policy=last_policy, waivers=waiver or (), keys=key or (),

@@ -35,13 +35,14 @@ EMPTY_BYTES = b"{}"
 MAX_BYTES = 4 << 20
 """Largest manifest, as registries have it."""
 
-Kind = Literal["run", "scores", "probes", "gate", "signature", "statement", "log"]
+Kind = Literal["run", "scores", "probes", "gate", "signature", "provenance", "statement", "log"]
 KINDS: Mapping[Kind, str] = {
     "run": "application/vnd.medtune.run.v1",
     "scores": "application/vnd.medtune.scores.v1",
     "probes": "application/vnd.medtune.probes.v1",
     "gate": "application/vnd.medtune.gate.v1",
     "signature": "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "provenance": "application/vnd.in-toto.provenance+dsse",
     "statement": "application/vnd.in-toto+json",
     "log": "application/vnd.medtune.log.v1",
 }

@@ -245,7 +245,7 @@ def _gate_files(file: Path) -> dict[str, Path | bytes]:
 
 
 def _signature(registry: Registry, found: _Run, name: str, key: Path) -> Evidence:
-    """The version's signature, unless this key has signed it already."""
+    """The version's signature and where it is from, unless this key has signed it already."""
     mine = key_id(read_private(key).public_key())
     registry.trust.require(mine, "sign", datetime.now(UTC))
     for one in registry.layout.attachments(found.written.digest):
@@ -255,8 +255,18 @@ def _signature(registry: Registry, found: _Run, name: str, key: Path) -> Evidenc
             if mine in statements.open_signature(bundle, found.files, registry.trust):
                 return []
     bundle = statements.sign_files(name, found.files, key)
-    data = json.dumps(bundle, sort_keys=True).encode()
-    return [("signature", "signature", {statements.SIGNATURE_FILE: data})]
+    made = statements.make_statement(
+        name, found.written.digest, statements.PROVENANCE, statements.provenance(found.pins)
+    )
+    origin = statements.sign_statement(made, key)
+    return [
+        ("signature", "signature", {statements.SIGNATURE_FILE: _json(bundle)}),
+        ("provenance", "provenance", {statements.STATEMENT_FILE: _json(origin)}),
+    ]
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
 
 
 def _gate_statement(
@@ -287,9 +297,9 @@ def _gate_statement(
         statement = statements.make_statement(
             found.recipe_name, found.written.digest, statements.GATE, predicate
         )
-        data = json.dumps(statements.sign_statement(statement, key), sort_keys=True).encode()
-        made.append(("statement", f"{title}: {decision.verdict}, signed",
-                     {statements.STATEMENT_FILE: data}))  # fmt: skip
+        data = _json(statements.sign_statement(statement, key))
+        told = f"{title}: {decision.verdict}, signed"
+        made.append(("statement", told, {statements.STATEMENT_FILE: data}))
     if not gates:
         raise RecipeError(f"{run} has no decision to be signed; medtune gate makes one")
     return made

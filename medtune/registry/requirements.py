@@ -10,7 +10,15 @@ from medtune.registry.layout import Layout
 from medtune.registry.log import Override
 from medtune.registry.manifest import Version
 from medtune.registry.replaying import Decided, decisions
-from medtune.registry.statements import SIGNATURE_FILE, open_signature, parse_json
+from medtune.registry.statements import (
+    PROVENANCE,
+    SIGNATURE_FILE,
+    STATEMENT_FILE,
+    open_signature,
+    open_statement,
+    parse_json,
+    provenance,
+)
 from medtune.registry.states import Standing
 from medtune.registry.trust import State, StateRule, Trust, TrustedKey
 
@@ -45,6 +53,7 @@ def check_evidence(layout: Layout, manifest: str, trust: Trust, pushed: datetime
         for file in one.files:
             layout.read_file(file)
     signer = _signer(layout, version, trust, pushed)
+    _require_provenance(layout, version, trust)
     author = signer.id if signer else None
     return Checked(
         version=version, signer=signer,
@@ -67,6 +76,19 @@ def _signer(layout: Layout, version: Version, trust: Trust, pushed: datetime) ->
     if failed is not None:
         raise VerificationError(f"the version's signature does not count: {failed}")
     return None
+
+
+def _require_provenance(layout: Layout, version: Version, trust: Trust) -> None:
+    """Whatever is said of where a version is from is what it is pinned to."""
+    for one in layout.attachments(version.digest):
+        file = one.file(STATEMENT_FILE)
+        if one.kind != "provenance" or file is None:
+            continue
+        envelope = parse_json(layout.read_file(file), STATEMENT_FILE)
+        subject, said, _ = open_statement(envelope, trust, PROVENANCE)
+        definition = provenance(version.pins)["buildDefinition"]
+        if subject != version.digest or said.get("buildDefinition") != definition:
+            raise VerificationError("the provenance that is attached is of another version")
 
 
 def require_state(

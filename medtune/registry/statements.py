@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medtune import __version__
 from medtune.errors import VerificationError
-from medtune.registry.manifest import File
+from medtune.registry.manifest import File, Pins
 from medtune.registry.trust import Trust
 from medtune.signing import key_id, read_private, sign, verify
 
@@ -21,6 +22,8 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 MODEL_SIGNATURE = "https://model_signing/signature/v1.0"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 GATE = "urn:medtune:gate:v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TRAINING = "urn:medtune:training:v1"
 EVENT = "urn:medtune:registry-event:v1"
 SIGNATURE_FILE, STATEMENT_FILE = "model.sig", "statement.json"
 
@@ -73,6 +76,24 @@ def read_statement(payload: Mapping[str, Any], predicate_type: str) -> tuple[str
     if not isinstance(predicate, dict) or not isinstance(manifest, str):
         raise VerificationError("this is no statement about one version")
     return manifest, predicate
+
+
+def provenance(pins: Pins) -> dict[str, Any]:
+    """SLSA's predicate of a training run: from which recipe, base and rows an adapter was made.
+
+    Source: slsa.dev/spec/v1.0/provenance.
+    """
+    sources = {"base": pins.base_digest} | {f"data/{k}": v for k, v in pins.data.items()}
+    return {
+        "buildDefinition": {
+            "buildType": TRAINING,
+            "externalParameters": {"recipe.lock.yaml": {"sha256": pins.lock_digest}},
+            "resolvedDependencies": [
+                {"name": name, "digest": {"sha256": digest}} for name, digest in sources.items()
+            ],
+        },
+        "runDetails": {"builder": {"id": f"urn:medtune:{__version__}"}},
+    }
 
 
 def sign_files(name: str, files: Sequence[File], key: Path) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def test_texts_of_patients_stay_at_home(registry, site, tmp_path):
     (run / "data.json").write_text(json.dumps(data | {"files_with_text": [private]}))
     done = push(registry, run, site.base_files, key=site.key("trainer"))
     assert {one.split(":")[0] for one in done.withheld} == {"probes full", "gate full"}
-    assert set(done.attached) == {"run", "signature"}
+    assert set(done.attached) == {"run", "signature", "provenance"}
 
 
 def test_a_folder_that_is_no_run_is_refused(registry, site, tmp_path):
