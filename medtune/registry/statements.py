@@ -89,7 +89,8 @@ def provenance(pins: Pins) -> dict[str, Any]:
             "buildType": TRAINING,
             "externalParameters": {"recipe.lock.yaml": {"sha256": pins.lock_digest}},
             "resolvedDependencies": [
-                {"name": name, "digest": {"sha256": digest}} for name, digest in sources.items()
+                {"name": name, "digest": {"sha256": digest}}
+                for name, digest in sorted(sources.items())
             ],
         },
         "runDetails": {"builder": {"id": f"urn:medtune:{__version__}"}},

@@ -129,7 +129,7 @@ def make_run(
     }  # fmt: skip
     resolved = Resolved(
         base={"reference": "small", "revision": None, "digest": base_digest(site.base)},
-        data={"train": {"file": "train.jsonl", "sha256": "a" * 64}},
+        data={name: {"file": f"{name}.jsonl", "sha256": "a" * 64} for name in ("train", "test")},
         template="t", tokenizer="k", packages={"medtune": "0"},
     )  # fmt: skip
     Lock(recipe=Recipe.model_validate(values), resolved=resolved).write(folder)

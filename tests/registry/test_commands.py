@@ -91,7 +91,7 @@ def test_where_a_version_is_from_is_signed(registry, pushed):
     assert subject == pushed.manifest
     assert registry.trust.holder(signer).name == "trainer"
     names = {one["name"] for one in said["buildDefinition"]["resolvedDependencies"]}
-    assert names == {"base", "data/train"}
+    assert names == {"base", "data/test", "data/train"}
 
 
 def test_a_version_is_found_by_its_name_wherever_an_adapter_is_named(
