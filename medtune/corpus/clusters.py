@@ -28,7 +28,7 @@ def write_stand_ins(target: Path, unit: int, verdicts: Mapping[int, Verdict], ju
     pairs = [
         (judge.row_of(unit, document), judge.text_row(verdict.keeper))
         for document, verdict in sorted(verdicts.items())
-        if verdict.reason != "deleted"
+        if verdict.reason not in ("deleted", "retracted")
     ]
     with atomic_writer(target) as file:
         np.save(file, np.array(pairs, dtype=np.uint64).reshape(-1, 2), allow_pickle=False)

@@ -64,6 +64,7 @@ ARRAYS = {
     "revisions": "revision of each document",
     "identifiers": "hash of an identifier and the row of its document, of shape (n, 2)",
     "titles": "hash of a title and the row of its document, of shape (n, 2)",
+    "retractions": "hashes of identifiers of retracted papers, wherever these are",
     "deletions": "hash of an id that the source withdrew and up to which revision, of shape (n, 2)",
 }
 """Array on disk -> what it holds."""
@@ -124,6 +125,7 @@ class SignatureWriter:
         self._identifiers: list[tuple[int, int]] = []
         self._titles: list[tuple[int, int]] = []
         self._deletions: list[tuple[int, int]] = []
+        self._retractions: list[int] = []
 
     def add(self, document: Document) -> None:
         """Take the signature of a document."""
@@ -136,7 +138,7 @@ class SignatureWriter:
         self._revisions.append(document.revision)
         for kind in IDENTIFIERS:
             if value := document.identifiers.get(kind):
-                self._identifiers.append((key(f"{kind}:{value.casefold()}"), row))
+                self._identifiers.append((_identifier_key(kind, value), row))
         title = words(document.title)
         if document.part in ("papers", "abstracts") and len(title) >= MIN_TITLE_WORDS:
             self._titles.append((key(" ".join(title)), row))
@@ -151,8 +153,11 @@ class SignatureWriter:
         return len(self._rows) - 1
 
     def delete(self, deletion: Deletion) -> None:
-        """Note that a source withdrew a document."""
+        """Note that a source withdrew a document, or that a paper was retracted everywhere."""
         self._deletions.append((key(deletion.id), deletion.revision))
+        if deletion.reason == "retracted":
+            named = deletion.identifiers.items()
+            self._retractions += [_identifier_key(kind, value) for kind, value in named]
 
     def forget(self, drop: Drop) -> None:
         """Note a document that is not kept: where it is a revision, the earlier ones go with it."""
@@ -173,6 +178,7 @@ class SignatureWriter:
             "revisions": np.array(self._revisions, dtype=np.int64),
             "identifiers": _pairs(self._identifiers),
             "titles": _pairs(self._titles),
+            "retractions": np.array(self._retractions, dtype=np.uint64),
             "deletions": _pairs(self._deletions),
         }
         partial = partial_folder(folder)
@@ -182,6 +188,10 @@ class SignatureWriter:
         if folder.exists():  # a task that was killed before it was marked as done runs again
             shutil.rmtree(folder)
         partial.rename(folder)
+
+
+def _identifier_key(kind: str, value: str) -> int:
+    return key(f"{kind}:{value.casefold()}")
 
 
 def _pairs(rows: list[tuple[int, int]]) -> _NUMBERS:

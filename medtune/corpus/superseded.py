@@ -1,7 +1,8 @@
 """Documents that a later one of the same id replaces, or that their source withdrew.
 
 PubMed's updates say the same record again with a new revision, and delete others. Of all documents
-with one id the highest revision stands. Documents of one id and one revision are left to the
+with one id the highest revision stands. A paper that any source calls retracted goes from all of
+them, by its identifiers. Documents of one id and one revision are left to the
 comparison of their identifiers and words: ids of a source are not always its own.
 """
 
@@ -18,6 +19,8 @@ from medtune.digests import atomic_writer
 ROWS_AT_ONCE = 1 << 22
 """Keys that are held in memory and sorted; of more, one range of keys is taken after another."""
 SUPERSEDED = "superseded.npy"
+RETRACTED = np.uint64((1 << 64) - 1)
+"""Stands for a keeper where nothing does."""
 _FULL = 1 << 64
 
 Numbers = NDArray[np.uint64]
@@ -28,7 +31,8 @@ class Superseded(NamedTuple):
 
     losers: Numbers
     keepers: Numbers
-    """The row that stands instead; the loser itself where its source withdrew it."""
+    """The row that stands instead; the loser itself where its source withdrew it; RETRACTED where
+    it is a retracted paper."""
 
 
 def key_ranges(count: int) -> Iterator[tuple[np.uint64, np.uint64]]:
@@ -54,17 +58,31 @@ def write_superseded(signatures: Path, num_units: int, target: Path) -> None:
     units = [signatures_of(signatures, unit) for unit in range(num_units)]
     count = sum(len(unit.array("ids")) for unit in units)
     found = [_of_range(signatures, num_units, low, high) for low, high in key_ranges(count)]
+    found.insert(0, _retracted(signatures, num_units))
     losers = np.concatenate([part.losers for part in found])
     keepers = np.concatenate([part.keepers for part in found])
-    order = np.argsort(losers, kind="stable")
+    # Sorted, and the first of several reasons alone.
+    losers, first = np.unique(losers, return_index=True)
     with atomic_writer(target) as file:
-        np.save(file, np.stack([losers[order], keepers[order]]), allow_pickle=False)
+        np.save(file, np.stack([losers, keepers[first]]), allow_pickle=False)
 
 
 def read_superseded(target: Path) -> Superseded:
     """What :func:`write_superseded` wrote."""
     losers, keepers = np.load(target, allow_pickle=False)
     return Superseded(losers, keepers)
+
+
+def _retracted(signatures: Path, num_units: int) -> Superseded:
+    """Rows of papers that any source says were retracted: few enough to be held in memory."""
+    units = [signatures_of(signatures, unit) for unit in range(num_units)]
+    keys = np.unique(np.concatenate([unit.array("retractions") for unit in units]))
+    rows = []
+    for number, unit in enumerate(units):
+        named = unit.array("identifiers")
+        rows.append(numbers(number, named[np.isin(named[:, 0], keys), 1]))
+    losers = np.unique(np.concatenate(rows))
+    return Superseded(losers, np.full(len(losers), RETRACTED))
 
 
 def _of_range(signatures: Path, num_units: int, low: np.uint64, high: np.uint64) -> Superseded:

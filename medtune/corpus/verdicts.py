@@ -13,7 +13,7 @@ import numpy as np
 
 from medtune.corpus.candidates import BANDS, IDENTITY
 from medtune.corpus.signatures import estimated_jaccard, place, signatures_of
-from medtune.corpus.superseded import Numbers, read_superseded
+from medtune.corpus.superseded import RETRACTED, Numbers, read_superseded
 from medtune.corpus.units import Unit
 from medtune.recipe.corpus import Deduplication
 
@@ -22,8 +22,8 @@ class Verdict(NamedTuple):
     """Why a document goes."""
 
     reason: str
-    """``superseded``, ``deleted``, ``same_words``, ``same_identifier``, ``near_duplicate`` or
-    ``abstract_of_paper``."""
+    """``retracted``, ``superseded``, ``deleted``, ``same_words``, ``same_identifier``,
+    ``near_duplicate`` or ``abstract_of_paper``."""
     keeper: int
     """Number of the row that stands for it."""
     similarity: float
@@ -80,8 +80,11 @@ class Judge:
         gone = read_superseded(self._folder / "superseded.npy")
         begin, end = np.searchsorted(gone.losers, _range(unit))
         for row, keeper in zip(gone.losers[begin:end], gone.keepers[begin:end], strict=True):
-            reason = "deleted" if row == keeper else "superseded"
-            yield int(row), Verdict(reason, int(keeper), 1.0)
+            if keeper == RETRACTED:
+                yield int(row), Verdict("retracted", int(row), 1.0)
+            else:
+                reason = "deleted" if row == keeper else "superseded"
+                yield int(row), Verdict(reason, int(keeper), 1.0)
         yield from self._same(unit)
         if self._section.near is not None:
             yield from self._near(unit, self._section.near)

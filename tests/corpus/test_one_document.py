@@ -91,6 +91,18 @@ def test_where_the_latest_revision_is_not_kept_the_earlier_ones_do_not_come_back
     }
 
 
+def test_a_retracted_paper_goes_from_every_source_whatever_its_id_and_revision(tmp_path):
+    elsewhere = Document("corpus:7", "papers", "s2orc", "", prose(1, 80), "cc-by",
+                         identifiers={"doi": "10.1/A", "pmid": "7"}, revision=3)  # fmt: skip
+    other = Document("corpus:8", "papers", "s2orc", "", prose(2, 80), "cc-by",
+                     identifiers={"doi": "10.1/b"})  # fmt: skip
+    notice = Deletion("pmc:PMC7", "pmc", 0, "retracted", {"doi": "10.1/a", "pmcid": "PMC7"})
+    assert judged(tmp_path / "a", [elsewhere, other], [notice]) == {"corpus:7@3": "retracted"}
+    assert judged(tmp_path / "b", [notice], [elsewhere, other]) == {"corpus:7@3": "retracted"}
+    withdrawn = Deletion("pmc:PMC7", "pmc", 0, "deleted", {"doi": "10.1/a"})
+    assert judged(tmp_path / "c", [elsewhere], [withdrawn]) == {}
+
+
 def test_a_superseded_text_takes_no_other_document_with_it(tmp_path):
     text = prose(1, 80)
     old = document("pmid:1", text)
