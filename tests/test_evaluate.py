@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import make_tiny_base
 from fixtures import question, recipe, write_jsonl, write_questions, write_recipe
+from tiny_models import make_tiny_base
 
 import medtune
 from medtune.cli import main

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from fixtures import recipe, write_questions, write_recipe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from scipy.special import rel_entr, softmax
+from tiny_models import make_tiny_base
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 import medtune

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import make_tiny_base
 from fixtures import recipe, write_jsonl, write_questions, write_recipe
 from safetensors.torch import load_file, save_file
+from tiny_models import make_tiny_base
 
 import medtune
 from medtune.cli import main

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import make_tiny_base
 from fixtures import recipe, write_questions, write_recipe
+from tiny_models import make_tiny_base
 
 import medtune
 

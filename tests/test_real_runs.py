@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from fixtures import recipe, write_recipe
 from peft import PeftModel
+from tiny_models import make_tiny_base
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import medtune

@@ -12,9 +12,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import make_example, make_tokenizer
 
 from medtune.data import Encoder, make_template
 from medtune.data import store as stores

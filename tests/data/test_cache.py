@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import make_tokenizer
 from fixtures import chat, write_jsonl
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import make_tokenizer
 
 from medtune.data import Prepared, Workshop, make_key, make_template, prepare, read_material
 from medtune.data import cache as caches

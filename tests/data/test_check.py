@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from materials import material
+from tiny_models import make_example, make_tokenizer
 
 from medtune.data import Encoder, Prepared, draw_canaries, make_template, prepare
 from medtune.data.check import Examination, examine

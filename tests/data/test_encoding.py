@@ -4,9 +4,9 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from conftest import CHAT_TEMPLATE, make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import CHAT_TEMPLATE, make_example, make_tokenizer
 from tokenizers.normalizers import NFC
 from transformers import AutoTokenizer
 

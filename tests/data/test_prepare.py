@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from materials import material
+from tiny_models import make_example, make_tokenizer
 
 from medtune.data import Encoder, Material, Prepared, draw_canaries, make_template, prepare
 from medtune.data.encoding import shorten_prompt

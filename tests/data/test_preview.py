@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from conftest import make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from materials import material
+from tiny_models import make_example, make_tokenizer
 
 from medtune.data import Encoded, Encoder, Prepared, make_template, prepare
 from medtune.data.preview import (

@@ -1,9 +1,9 @@
 """Which template, which stop token, which padding."""
 
 import pytest
-from conftest import CHAT_TEMPLATE, make_example, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import CHAT_TEMPLATE, make_example, make_tokenizer
 
 from medtune.data import Encoder, choose_pad_id, make_template
 from medtune.digests import sha256_text

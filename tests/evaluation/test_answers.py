@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_example
+from tiny_models import make_example
 
 from medtune.data import Encoder, make_template
 from medtune.errors import RecipeError

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import make_example
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_models import make_example
 
 from medtune.data import Encoder, make_template
 from medtune.errors import RecipeError

@@ -16,7 +16,7 @@ from medtune.evidence.scores import read_evaluation, write_evaluation
 from medtune.records import ArmScore, Evaluation, Example, ItemScore, Message, ScoreReport
 from medtune.stats import mcnemar_exact, tango_interval
 
-from conftest import make_example  # isort: skip
+from tiny_models import make_example  # isort: skip
 
 
 def item(number: int, *, right: bool, **changes: object) -> ItemScore:

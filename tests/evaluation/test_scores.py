@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CHAT_TEMPLATE, make_example
 from hypothesis import given
 from hypothesis import strategies as st
 from materials import material
 from peft import PeftModel
+from tiny_models import CHAT_TEMPLATE, make_example
 
 from medtune.data import Prepared, make_template, prepare
 from medtune.digests import sha256_value

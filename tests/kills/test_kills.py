@@ -20,10 +20,10 @@ from typing import IO, Any
 
 import pytest
 import yaml
-from conftest import make_tiny_base
 from fixtures import recipe, write_questions, write_recipe
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tiny_models import make_tiny_base
 
 from medtune.models import adapter_digest
 from medtune.runs import FINISHED

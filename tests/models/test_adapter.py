@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base, make_tokenizer
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file, save_file
+from tiny_models import make_tiny_base, make_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from medtune.data import make_template

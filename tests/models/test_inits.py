@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from test_adapter import PROMPTS, grow, logits, manifest_of, write
+from tiny_models import make_tiny_base
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from medtune.errors import AdapterError, BaseError, RecipeError

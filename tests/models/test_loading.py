@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from safetensors.torch import load_file, save_file
+from tiny_models import make_tiny_base
 
 from medtune.errors import BaseError
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, PeftModel, get_peft_model
+from tiny_models import make_tiny_base
 from torch.autograd import gradcheck
 
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base

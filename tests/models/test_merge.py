@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from peft import PeftModel
 from peft.tuners.lora import Linear as PeftLinear
 from safetensors.torch import load_file, save_file
 from test_adapter import grow, logits, manifest_of
 from test_inits import load, section
+from tiny_models import make_tiny_base
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 import medtune

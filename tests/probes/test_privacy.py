@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_example
 from fixtures import recipe, write_jsonl, write_recipe
+from tiny_models import make_example
 
 import medtune
 from medtune.data import Encoder, make_template

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from tiny_models import make_tiny_base
 from transformers import GenerationConfig, PreTrainedModel
 
 from medtune.models import attach, load_model, locate_base

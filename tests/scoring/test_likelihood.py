@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import make_tiny_base
 from transformers import PreTrainedModel
 
 from medtune.errors import EvaluationError

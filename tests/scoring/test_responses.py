@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_tiny_base
 from peft import PeftModel
+from tiny_models import make_tiny_base
 
 from medtune.errors import MedtuneError
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base

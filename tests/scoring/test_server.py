@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from completions_server import Served, complete, completions_server
-from conftest import make_tiny_base
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import make_tiny_base
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from medtune.errors import EvaluationError, RecipeError

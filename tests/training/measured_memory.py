@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from conftest import make_tokenizer
+from tiny_models import make_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from medtune.data import Encoded

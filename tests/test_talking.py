@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import make_tiny_base
 from fixtures import recipe, write_questions, write_recipe
+from tiny_models import make_tiny_base
 
 import medtune
 from medtune.chat import Chat, Speaker, load_speaker
