@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtune.corpus.cleaning import marks
-from medtune.corpus.cleaning.markup import to_text
+from medtune.corpus.cleaning.markup import DeepMarkupError, to_text
 from medtune.corpus.cleaning.plain import clean
 from medtune.corpus.cleaning.scripts import lowered, raised
 from medtune.corpus.cleaning.tables import Cell, to_markdown
@@ -181,6 +181,11 @@ def test_a_frame_of_one_column_is_no_table():
 @pytest.mark.parametrize("opened", ["<div>", "<b>", "<ul><li>", "<table><tr><td>a<td>"])
 def test_a_page_of_unclosed_elements_keeps_its_words_and_ends(opened):
     assert "words" in to_text(opened * 400 + "words")
+
+
+def test_a_page_too_deep_for_the_parser_is_refused_and_not_cut():
+    with pytest.raises(DeepMarkupError):
+        to_text("<div>" * 3000 + "words")
 
 
 def test_empty_pages_have_no_text():

@@ -26,6 +26,10 @@ _BLOCKS = {
 }  # fmt: skip
 
 
+class DeepMarkupError(ValueError):
+    """Elements are nested so deep that the parser leaves out what is in them."""
+
+
 def to_text(source: str, *, heading: int = 1, tables: bool = True) -> str:
     """Markdown of an HTML page or fragment.
 
@@ -33,6 +37,9 @@ def to_text(source: str, *, heading: int = 1, tables: bool = True) -> str:
         source: The page; of a whole one ``<main>`` or ``<article>`` is read if it has one.
         heading: Level that ``<h1>`` gets.
         tables: Whether tables are written.
+
+    Raises:
+        DeepMarkupError: More than about 2,000 elements are nested: libxml2 reads none deeper.
     """
     from lxml import etree
     from lxml import html as lxml_html
@@ -47,6 +54,8 @@ def to_text(source: str, *, heading: int = 1, tables: bool = True) -> str:
         root = lxml_html.fromstring(f"<html><body>{source}</body></html>", parser=parser)
     except etree.ParserError:  # nothing but comments
         return ""
+    if any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log):
+        raise DeepMarkupError("elements are nested too deep to be read")
     main = root.find(".//main")
     chosen = main if main is not None else root.find(".//article")
     page = _Page(heading - 1, tables)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medtune.corpus.cleaning.markup import to_text
+from medtune.corpus.cleaning.markup import DeepMarkupError, to_text
 from medtune.corpus.cleaning.plain import clean
 from medtune.corpus.document import Document, Drop, Record, digest_id
 from medtune.corpus.licences import normalise
@@ -51,7 +51,11 @@ def parse(file: Path, source: Source, cleaning: Cleaning) -> Iterator[Record]:
         (section.get("Name", ""), field) for section in root for field in section.iter("Field")
     ]
     title = " ".join(_value(_named(fields, "Guideline Title")).split())
-    blocks = list(_blocks(fields, cleaning))
+    try:
+        blocks = list(_blocks(fields, cleaning))
+    except DeepMarkupError as error:
+        yield Drop(key, source.name, "malformed", f"{place}: {error}", title)
+        return
     if not blocks:
         yield Drop(key, source.name, "no_text", f"{place}: no section of medicine", title)
         return

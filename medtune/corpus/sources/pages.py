@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from medtune.corpus.cleaning.markup import to_text
+from medtune.corpus.cleaning.markup import DeepMarkupError, to_text
 from medtune.corpus.cleaning.plain import clean
 from medtune.corpus.document import Document, Drop, Record, digest_id
 from medtune.corpus.licences import normalise
@@ -23,7 +23,13 @@ def parse_html(file: Path, source: Source, cleaning: Cleaning) -> Iterator[Recor
     if isinstance(page, Drop):
         yield page
         return
-    text = to_text(page, tables=cleaning.tables == "markdown")
+    try:
+        text = to_text(page, tables=cleaning.tables == "markdown")
+    except DeepMarkupError as error:
+        place = place_of(file, source)
+        key = digest_id(source.name, place)
+        yield Drop(key, source.name, "malformed", f"{place}: {error}")
+        return
     named = _TITLE.search(page)
     title = clean(named[1], drop_citations=False) if named else ""
     yield _document(text, title, file, source, cleaning, _linked_licence(page))
