@@ -32,8 +32,10 @@ def from_row(row: Row, place: str, source: Source, cleaning: Cleaning) -> Docume
             sections.append(f"## {_question(optional(pair, 'question'))}\n\n{answer}")
     if not sections:
         raise BadRow("no question of it has an answer")
-    own = optional(row, "id")
-    key = f"medquad:{own}" if own else digest_id(source.name, place)
+    # Collections number their pages each for itself.
+    own, collection = optional(row, "id"), optional(row, "source")
+    named = ":".join(filter(None, (collection, own)))
+    key = f"medquad:{named}" if own else digest_id(source.name, place)
     title = clean(optional(row, "focus"), drop_citations=False)
     text = "\n\n".join(sections)
     return document(source, key, title, text, licence_of(row, source), **names_of(row, url="url"))
