@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from medtune.digests import sha256_bytes, sha256_file, sha256_stream
 from medtune.errors import RegistryError, VerificationError
 from medtune.models.cache import cache_folder
+from medtune.registry.addresses import require_package
 from medtune.registry.checked import check_bytes, other_bytes
 from medtune.registry.layout import REF_NAME, SUBJECT
 from medtune.registry.manifest import INDEX, MANIFEST, canonical
@@ -49,6 +50,7 @@ class HubMirror:
         if found is None:
             raise RegistryError(f"{url!r} is no repository of the hub; say hf://OWNER/NAME or "
                                 "hf://OWNER/NAME@COMMIT")  # fmt: skip
+        require_package("huggingface_hub", url, "train")
         self._url = url
         self._repository = found["repository"]
         self._is_pinned = found["commit"] is not None

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from medtune.digests import sha256_bytes, sha256_file
 from medtune.errors import RegistryError, VerificationError
+from medtune.registry.addresses import require_package
 from medtune.registry.checked import CheckedReader, check_bytes, other_bytes
 from medtune.registry.manifest import INDEX, MANIFEST
 from medtune.registry.mirrors import bare_digest, read_content, require_manifest_size
@@ -49,6 +50,7 @@ class OciMirror:
         if found is None:
             raise RegistryError(f"{url!r} is no repository of an OCI registry; say "
                                 "oci://HOST/REPOSITORY, in lower case, without tag")  # fmt: skip
+        require_package("oras", url, "registry")
         self._url = url
         self._session = OciSession(found["host"], url)
         self._base = f"{self._session.base}/v2/{found['name']}"

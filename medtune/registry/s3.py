@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from medtune.digests import sha256_file
 from medtune.errors import RegistryError
-from medtune.registry.addresses import is_loopback
+from medtune.registry.addresses import is_loopback, require_package
 from medtune.registry.checked import CheckedReader, check_bytes
 from medtune.registry.store import inner_key
 
@@ -49,6 +49,7 @@ class S3Store:
         parts = urlsplit(url)
         if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
             raise RegistryError(f"{url!r} is no place in S3; say s3://bucket or s3://bucket/prefix")
+        require_package("obstore", url, "registry")
         self._url = url.rstrip("/")
         self._name = parts.netloc
         prefix = parts.path.strip("/")

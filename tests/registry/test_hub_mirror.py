@@ -157,6 +157,11 @@ def test_a_blob_comes_to_its_place_and_leaves_nothing_beside_it(hub, version, tm
     HubMirror(URL).fetch_blob(weights.sha256, weights.size, target)
     assert sha256_bytes(target.read_bytes()) == weights.sha256
     assert list(target.parent.iterdir()) == [target]
+    files = hub.commits["lab/adapters"][-1][1]
+    hub.add("lab/adapters", files | {"adapter_model.safetensors": bytes(weights.size)})
+    with pytest.raises(VerificationError, match="have digest"):
+        HubMirror(URL).fetch_blob(weights.sha256, weights.size, target)
+    assert not target.exists()
     with pytest.raises(VerificationError, match="bytes, and 5 are expected"):
         HubMirror(URL).fetch_blob(weights.sha256, 5, target)
 

@@ -14,6 +14,7 @@ from registry_servers import cut_line, free_port, needs_oci_registry, oci_regist
 from medtune.digests import sha256_bytes
 from medtune.errors import RegistryError, VerificationError
 from medtune.registry.layout import blob_key
+from medtune.registry.manifest import INDEX
 from medtune.registry.mirrors import fetch, read_content, send
 from medtune.registry.oci import OciMirror
 
@@ -170,7 +171,10 @@ def test_tokens_are_asked_for_by_what_is_done(tmp_path, version, new_store, monk
         back = new_store("back")
         fetch(OciMirror(url), "1.0.0", back)
         assert same_blobs(store, back)
-        assert set(scopes) == {"repository:lab/adapters:pull", "repository:lab/adapters:pull,push"}
+        asked = {
+            frozenset(one.removeprefix("repository:lab/adapters:").split(",")) for one in scopes
+        }
+        assert asked == {frozenset(["pull"]), frozenset(["pull", "push"])}
         monkeypatch.setenv("MEDTUNE_OCI_PASSWORD", "wr0ng-and-secret")
         with pytest.raises(RegistryError, match="refused the login") as caught:
             fetch(OciMirror(url), "1.0.0", back)
@@ -285,6 +289,8 @@ def test_manifests_that_were_changed_on_the_way_are_refused(
         line.swaps[old] = new
         with pytest.raises(VerificationError, match=told):
             fetch(mirror, f"sha256:{one}", new_store("back"))
+        with pytest.raises(VerificationError, match=told):
+            (mirror.referrers if b"manifests" in old else mirror.manifest)(one)
 
 
 def test_a_referrer_of_something_else_is_refused(plain, version, new_store):
@@ -322,4 +328,23 @@ def test_eight_who_attach_at_once_are_all_listed(plain, version):
     attached = [manifest(store, {"gate.json": b"%d" % n}, one) for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda digest: send(store, one, [digest], OciMirror(url), []), attached))
+    assert sorted(OciMirror(url).referrers(one)) == sorted(attached)
+
+
+def test_a_list_that_another_overwrites_after_a_look_is_written_again(plain, version, monkeypatch):
+    store, one, attached = version
+    url = repository(plain)
+    send(store, one, attached[:1], OciMirror(url), ["1"])
+    stale = OciMirror(url)
+    index = stale._manifest_at(f"sha256-{one}")
+    pauses = []
+
+    def meanwhile(_):
+        pauses.append(1)
+        if len(pauses) == 2:  # the first look is over
+            stale._put_manifest(f"sha256-{one}", index, INDEX)
+
+    monkeypatch.setattr("medtune.registry.oci.time.sleep", meanwhile)
+    send(store, one, attached[1:], OciMirror(url), [])
+    assert len(pauses) > 2
     assert sorted(OciMirror(url).referrers(one)) == sorted(attached)
