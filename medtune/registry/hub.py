@@ -2,21 +2,22 @@
 
 A commit holds one version: the adapter's files at the root, where every loader looks for them, and
 below ``.medtune/`` its manifest, its config, and what refers to it. So a commit is all that has to
-be named to get one version with its evidence, and older versions stay under older commits.
+be named to get one version with its evidence, and older versions stay under older commits. What
+refers to a version may be sent before it and after it; another version takes the place of both.
 """
 
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from medtune.cache import cache_folder
 from medtune.digests import sha256_bytes, sha256_file, sha256_stream
 from medtune.errors import RegistryError, VerificationError
-from medtune.models.cache import cache_folder
 from medtune.registry.addresses import require_package
 from medtune.registry.checked import check_bytes, other_bytes
 from medtune.registry.layout import REF_NAME, SUBJECT
@@ -77,7 +78,7 @@ class HubMirror:
         for one in self._index():
             named = one.get("annotations", {})
             if reference in (one["digest"], named.get(REF_NAME)) and SUBJECT not in named:
-                return bare_digest(one["digest"])
+                return _hex(one)
         raise RegistryError(f"{self.place} has nothing that is called {reference} at commit "
                             f"{self.commit[:12]}; a commit holds one version")  # fmt: skip
 
@@ -93,9 +94,7 @@ class HubMirror:
     def referrers(self, digest: str) -> list[str]:
         """Digests of the manifests that are listed as referring to this one."""
         return [
-            bare_digest(one["digest"])
-            for one in self._index()
-            if one.get("annotations", {}).get(SUBJECT) == digest
+            _hex(one) for one in self._index() if one.get("annotations", {}).get(SUBJECT) == digest
         ]
 
     def has_blob(self, digest: str) -> bool:
@@ -138,7 +137,7 @@ class HubMirror:
             self._tags.setdefault(digest, []).append(tag)
 
     def finish(self) -> str:
-        """Make one commit of what was sent, which replaces the version before; its name."""
+        """Make one commit of what was sent; another version replaces the one before."""
         if self._is_pinned:
             raise RegistryError(f"{self.place} is one commit, which stays as it is; send to "
                                 f"hf://{self._repository}")  # fmt: skip
@@ -158,8 +157,8 @@ class HubMirror:
         """What turns the commit that is there into the one that is wanted."""
         from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 
-        wanted = self._layout()
-        for path, digest in wanted.items():
+        kept, new = self._kept(), _layout(self._manifests.values(), self.place)
+        for path, digest in new.items():
             if self._holds(path, digest):
                 continue
             if digest in self._manifests:
@@ -168,20 +167,29 @@ class HubMirror:
                 yield CommitOperationAdd(path, self._sources[digest])
             else:
                 yield CommitOperationCopy(self._path_of(digest), path, src_revision=self._commit)
-        index = self._new_index()
+        index = self._new_index(kept)
         if self._read(INDEX_FILE) != index:
             yield CommitOperationAdd(INDEX_FILE, index)
+        stays = new | _layout((self.manifest(_hex(one)) for one in kept), self.place)
         for path in sorted(self._claimed()):
-            if path not in wanted and path in self._files:
+            if path not in stays and path in self._files:
                 yield CommitOperationDelete(path)
 
-    def _layout(self) -> dict[str, str]:
-        """Where all of what was sent is to lie: path -> digest."""
-        return {path: digest for data in self._manifests.values()
-                for path, digest in _paths(data, self.place).items()}  # fmt: skip
+    def _kept(self) -> list[dict[str, Any]]:
+        """What this commit lists and the next one lists too, as it is.
 
-    def _new_index(self) -> bytes:
-        entries = []
+        Of another version than the one that was sent, if one was, nothing is kept.
+        """
+        versions = {digest for digest, data in self._manifests.items()
+                    if read_content(data, self.place).subject is None}  # fmt: skip
+        return [
+            one for one in self._index()
+            if _hex(one) not in self._manifests
+            and (not versions or one.get("annotations", {}).get(SUBJECT) in versions)
+        ]  # fmt: skip
+
+    def _new_index(self, kept: list[dict[str, Any]]) -> bytes:
+        entries = list(kept)
         for digest, data in self._manifests.items():
             subject = read_content(data, self.place).subject
             bare = {"mediaType": MANIFEST, "digest": f"sha256:{digest}", "size": len(data)}
@@ -190,6 +198,7 @@ class HubMirror:
             else:
                 names = self._tags.get(digest, [])
                 entries += [bare | {"annotations": {REF_NAME: name}} for name in names] or [bare]
+        entries.sort(key=lambda one: one["digest"])  # what is sent again changes nothing
         return canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 
     def _names(self) -> list[str]:
@@ -208,9 +217,7 @@ class HubMirror:
 
     def _claimed(self) -> dict[str, str]:
         """Where this commit says that its blobs lie: path -> digest; not believed."""
-        return {path: digest for one in self._index()
-                for path, digest in _paths(self.manifest(bare_digest(one["digest"])), self.place)
-                .items()}  # fmt: skip
+        return _layout((self.manifest(_hex(one)) for one in self._index()), self.place)
 
     def _path_of(self, digest: str) -> str | None:
         for path, claimed in self._claimed().items():
@@ -288,6 +295,15 @@ def _new_api() -> "HfApi":
 
 def _blob_path(digest: str) -> str:
     return f"{OURS}blobs/sha256/{digest}"
+
+
+def _hex(descriptor: Mapping[str, Any]) -> str:
+    return bare_digest(descriptor["digest"])
+
+
+def _layout(manifests: Iterable[bytes], place: str) -> dict[str, str]:
+    """Where all of some manifests lies: path -> digest."""
+    return {path: digest for data in manifests for path, digest in _paths(data, place).items()}
 
 
 def _paths(data: bytes, place: str) -> dict[str, str]:

@@ -1,5 +1,8 @@
 """Addresses of registries: what they need here, and which may do without TLS."""
 
+import subprocess
+import sys
+
 import pytest
 
 from medtune.errors import RegistryError
@@ -23,3 +26,14 @@ def test_a_package_that_is_not_installed_is_named_with_what_installs_it():
     require_package("json", "oci://host/a", "registry")
     with pytest.raises(RegistryError, match=r'oci://host/a .* pip install "medtune\[registry\]"'):
         require_package("no_such_package", "oci://host/a", "registry")
+
+
+def test_transports_load_what_they_need_only_when_they_are_used():
+    script = (
+        "import sys, medtune.registry.s3, medtune.registry.oci, medtune.registry.hub\n"
+        "print({'torch', 'obstore', 'oras', 'requests', 'huggingface_hub'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

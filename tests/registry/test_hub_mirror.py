@@ -53,7 +53,8 @@ def test_a_version_lies_at_the_root_and_its_evidence_below_our_folder(hub, versi
         assert files[f".medtune/blobs/sha256/{digest}"] == store.read(blob_key(digest))
     for url, reference in ((URL, "1.0.0"), (URL, f"sha256:{one}"), (f"{URL}@{commit}", "1.0.0")):
         back = new_store(reference.replace(":", "-") + str(len(url)))
-        assert fetch(HubMirror(url), reference, back) == (one, attached)
+        fetched = fetch(HubMirror(url), reference, back)
+        assert (fetched.manifest, sorted(fetched.referrers)) == (one, sorted(attached))
         assert same_blobs(store, back)
 
 
@@ -83,6 +84,19 @@ def test_a_commit_holds_one_version_and_older_ones_stay_under_theirs(hub, versio
         fetch(HubMirror(URL), "1", new_store("none"))
     for commit, name, digest in ((first.commit, "1", one), (second.commit, "2", other)):
         assert fetch(HubMirror(f"{URL}@{commit}"), name, new_store(name)).manifest == digest
+
+
+def test_evidence_may_come_before_its_version_and_after_it(hub, version, new_store):
+    store, one, attached = version
+    send(store, attached[0], [], HubMirror(URL), [])
+    send(store, one, [], HubMirror(URL), ["1"])
+    send(store, attached[1], [], HubMirror(URL), [])
+    fetched = fetch(HubMirror(URL), "1", new_store("back"))
+    assert (fetched.manifest, sorted(fetched.referrers)) == (one, sorted(attached))
+    commits = len(hub.commits["lab/adapters"])
+    send(store, attached[1], [], HubMirror(URL), [])
+    send(store, one, [], HubMirror(URL), ["1"])
+    assert len(hub.commits["lab/adapters"]) == commits
 
 
 def test_files_that_others_put_there_stay(hub, version):
