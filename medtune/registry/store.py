@@ -97,6 +97,7 @@ class FolderStore:
     def __init__(self, root: Path, called: str | None = None) -> None:
         self._root = root
         self._called = called
+        self._unsynced: set[Path] = set()
 
     @property
     def root(self) -> Path:
@@ -149,6 +150,9 @@ class FolderStore:
         with self._telling(), self._locked():
             if self.read(key) != seen:
                 return False
+            # What names new objects is on the disk after them.
+            while self._unsynced:
+                sync_folder(self._unsynced.pop())
             path = self._path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, data)
@@ -198,7 +202,7 @@ class FolderStore:
         # A link fails where the name is taken; a rename would replace what is there.
         with suppress(FileExistsError):
             os.link(partial, path)
-            sync_folder(path.parent)
+            self._unsynced.add(path.parent)
             return True
         return False
 
