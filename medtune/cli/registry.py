@@ -19,6 +19,7 @@ from medtune.cli.registry_options import (
     say,
     tell,
 )
+from medtune.cli.start import require_training_extra
 from medtune.errors import RecipeError
 
 __all__ = ["registry"]
@@ -118,6 +119,7 @@ def push(
         say(f"{sent.place}@sha256:{sent.manifest}: {sent.num_blobs} blobs, {sent.num_bytes} bytes "
              f"sent; named {', '.join(sent.tags)}")  # fmt: skip
         return
+    require_training_extra(offline=offline)
     from medtune.pushing import push as push_run
 
     label, _, version = (name or "").partition(":")
