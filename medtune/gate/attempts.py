@@ -38,9 +38,7 @@ def lineage_of(adapter: Path) -> str | None:
     file = adapter.parent / lock.FILE_NAME
     if not file.is_file():
         return None
-    recorded = lock.read(file)
-    assert recorded is not None, "a lock is one"
-    return sha256_value([recorded.recipe.data.task, recorded.resolved.base["digest"]])
+    return sha256_value(list(lock.read_lineage(file)))
 
 
 def count(ledger: Path | None, lineage: str | None, adapter_digest: str) -> Attempts:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from medtune.digests import sha256_value, write_text
@@ -82,6 +83,20 @@ def read(path: Path) -> Lock | None:
     except (KeyError, ValidationError) as error:
         raise RecipeError(f"{path}: the part 'resolved' is not what medtune writes") from error
     return Lock(recipe=loader.load(path), resolved=resolved)
+
+
+def read_lineage(path: Path) -> tuple[str, str]:
+    """Task and base's digest of a lock; its paths are not looked at, wherever they lead.
+
+    Raises:
+        RecipeError: It is no lock.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        task, digest = values["recipe"]["data"]["task"], values["resolved"]["base"]["digest"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RecipeError(f"{path} is no lock of a run ({type(error).__name__})") from None
+    return str(task), str(digest)
 
 
 def drift(recorded: Lock, now: Lock) -> list[str]:

@@ -126,6 +126,15 @@ def test_a_never_event_blocks_although_the_base_fails_too(tmp_path: Path):
     assert verdict(other, tmp_path / "policy.yaml") == "PASS"
 
 
+def test_a_decision_needs_no_data_that_the_run_read(run, policy, tmp_path, monkeypatch):
+    monkeypatch.delenv("MEDTUNE_DATA", raising=False)
+    (run / "recipe.lock.yaml").write_text(
+        "recipe: {data: {task: medqa, path: '${MEDTUNE_DATA}/qa'}}\nresolved: {base: {digest: b}}\n"
+    )
+    found = decide(run, policy, attempts=tmp_path / "ledger.jsonl")
+    assert found.attempts.number == 1
+
+
 def test_an_optional_probe_decides_where_it_was_measured_and_is_told_where_not(tmp_path: Path):
     rules = yaml.safe_load(write_policy(tmp_path, "doses", "secrets").read_text())
     rules["probes"][1] |= {"optional": True, "never": True, "margin": 0.3}
