@@ -580,9 +580,10 @@ main()
 
 
 def sections(above: type[Section] = Section) -> list[type[Section]]:
-    """All kinds of sections of a recipe: files of prompts and suites are made of others."""
+    """All kinds of sections of a run's recipe: a corpus' and files of suites are made of others."""
     found = [kind for own in above.__subclasses__() for kind in (own, *sections(own))]
-    return [kind for kind in found if kind.__module__.startswith("medtune.recipe")]
+    modules = ("medtune.recipe.sections", "medtune.recipe.data")
+    return [kind for kind in found if kind.__module__ in modules]
 
 
 def whole_data_section(folder: Path) -> dict[str, object]:
