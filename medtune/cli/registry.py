@@ -73,11 +73,11 @@ def init(
                               "keep yourself: give --trust FILE")  # fmt: skip
         made = create_in_store(S3Store(place), load_trust(trust))
     else:
-        text = (
-            trust.read_text(encoding="utf-8")
-            if trust
-            else new_trust(files, policy, approvals=approvals, staging=staging)
-        )
+        if trust is not None:
+            load_trust(trust)
+            text = trust.read_text(encoding="utf-8")
+        else:
+            text = new_trust(files, policy, approvals=approvals, staging=staging)
         made = create_registry(Path(place), text)
     say(f"{place} is a registry; its trust root has the digest {made.trust.digest}")
 

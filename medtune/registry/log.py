@@ -7,13 +7,13 @@ earlier, ``SEQUENCE:DIGEST``, is compared with what is there.
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from medtune.digests import sha256_bytes
 from medtune.errors import VerificationError
@@ -55,6 +55,13 @@ class Event(Section):
     """Manifest of the decision that this rests on."""
     override: Override | None = None
     reason: str | None = None
+
+    @field_validator("time")
+    @classmethod
+    def _it_is_a_time(cls, time: str) -> str:
+        if datetime.fromisoformat(time).tzinfo is None:
+            raise ValueError("a time without its zone")
+        return time
 
     @property
     def when(self) -> datetime:
@@ -138,8 +145,7 @@ def _read_line(name: str, line: bytes, trust: Trust, before: Sequence[Entry]) ->
         opened = statements.open_statement(envelope, trust, statements.EVENT)
         manifest, predicate, signer = opened[0], opened[1], opened[2][0]
     else:
-        payload = statements.parse_json(base64.b64decode(envelope["payload"]), "it")
-        manifest, predicate = statements.read_statement(payload, statements.EVENT)
+        manifest, predicate = _unsigned(envelope)
     try:
         event = Event.model_validate(predicate)
     except ValidationError:
@@ -151,6 +157,15 @@ def _read_line(name: str, line: bytes, trust: Trust, before: Sequence[Entry]) ->
     if signer is not None:
         trust.require(signer, "sign" if event.kind == "push" else "promote", event.when)
     return Entry(event=event, signer=signer, digest=sha256_bytes(line), envelope=envelope)
+
+
+def _unsigned(envelope: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What a line says that nobody signed."""
+    try:
+        payload = statements.parse_json(base64.b64decode(envelope["payload"]), "it")
+        return statements.read_statement(payload, statements.EVENT)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise VerificationError("it is no statement") from None
 
 
 def _require_order(name: str, event: Event, manifest: str, last: Entry | None) -> None:

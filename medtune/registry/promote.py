@@ -7,6 +7,7 @@ from pathlib import Path
 from medtune.errors import RecipeError, UnapprovedError, VerificationError
 from medtune.registry.log import Event, Override
 from medtune.registry.registry import Registry, new_event
+from medtune.registry.replaying import Decided
 from medtune.registry.requirements import Checked, check_evidence, require_approver, require_state
 from medtune.registry.states import Standing, Standings
 from medtune.registry.trust import State, StateRule
@@ -66,7 +67,7 @@ def promote(
         decided = require_state(checked, standing, state, registry.trust, override=waived, now=now)
         require_approver(checked, decided, mine, registry.trust, now)
         gate = decided.attachment if decided else None
-        agreed = {mine} | _approvals(registry, standing, checked, state, gate, waived)
+        agreed = {mine} | _approvals(registry, standing, checked, state, decided, waived)
         rule = registry.trust.states[state]
         kind = "promote" if len(agreed) >= rule.approvals else "approve"
         before[0] = found.holders.get(state)
@@ -149,16 +150,17 @@ def _approvals(
     standing: Standing,
     checked: Checked,
     state: State,
-    gate: str | None,
+    decided: Decided | None,
     override: Override | None,
 ) -> set[str]:
     """Keys that approved exactly this: the same decision, or the same override."""
     agreed = set()
+    gate = decided.attachment if decided else None
     for signer, event in standing.approvals.get(state, {}).items():
         if event.gate != gate or event.override != override:
             continue
         try:
-            require_approver(checked, None, signer, registry.trust, event.when)
+            require_approver(checked, decided, signer, registry.trust, event.when)
         except VerificationError:
             continue  # it does not count any more, and others have to agree
         agreed.add(signer)

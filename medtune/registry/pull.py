@@ -100,7 +100,13 @@ def _require_no_older_log(registry: Registry, name: str) -> None:
     """A registry that was set back since the last pull is noticed: its head is remembered here."""
     entries = registry.entries(name)
     file = cache_folder() / "registry-heads.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        raise VerificationError(
+            f"{file} was torn: which heads of logs were seen here is not known any more. Compare "
+            "the log with --anchor, then remove the file"
+        ) from None
     place = f"{name} in {registry.layout.store.place}"
     if place in known:
         require_head(name, entries, known[place])

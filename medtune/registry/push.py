@@ -143,13 +143,33 @@ def _read_run(layout: Layout, run: Path, base: BaseFiles) -> _Run:
              path.stat().st_size)
         for path in contents.files
     )  # fmt: skip
-    account = json.loads((run / "data.json").read_text(encoding="utf-8"))
+    account = _account(run)
     pins = _pins(run, recorded, contents, files, account)
     written = write_version(recorded.recipe.name, files, pins, _settings(contents, adapter))
     return _Run(
         recipe_name=recorded.recipe.name, contents=contents, files=files, written=written,
         pins=pins, texts=frozenset(account.get("files_with_text", ())),
     )  # fmt: skip
+
+
+def _account(run: Path) -> dict[str, Any]:
+    """What the run says of its rows.
+
+    Raises:
+        RecipeError: It does not, or in another form than medtune writes.
+    """
+    file = run / "data.json"
+    try:
+        account: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        account["splits"]["train"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(
+            f"{file} is not what a finished run has ({type(error).__name__}); push the run as it "
+            "was written"
+        ) from None
+    if not (run / "train.json").is_file():
+        raise RecipeError(f"{run} has no train.json; push the run as it was written")
+    return account
 
 
 def _store_weights(layout: Layout, adapter: Path, base: BaseFiles) -> tuple[Contents, str]:

@@ -32,11 +32,15 @@ class Decided:
     policy: str
     policy_digest: str
     decided: datetime
-    signers: tuple[str, ...]
-    """Ids of the keys that signed it; none: nobody."""
-    signed: datetime | None
+    signatures: tuple[tuple[str, datetime], ...]
+    """Ids of the keys that signed it, each with the time that it says; none: nobody."""
     is_clinical: bool
     recorded: dict[str, Any]
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Ids of the keys that signed it."""
+        return tuple(signer for signer, _ in self.signatures)
 
 
 def decisions(layout: Layout, version: Version, trust: Trust, author: str | None) -> list[Decided]:
@@ -55,7 +59,7 @@ def decisions(layout: Layout, version: Version, trust: Trust, author: str | None
     attached = list(layout.attachments(version.digest))
     signed = _signed(layout, version, attached, trust)
     found = [
-        _decide(layout, version, one, trust, author, signed.get(one.digest, ((), None)))
+        _decide(layout, version, one, trust, author, signed.get(one.digest, ()))
         for one in attached
         if one.kind == "gate"
     ]
@@ -64,9 +68,9 @@ def decisions(layout: Layout, version: Version, trust: Trust, author: str | None
 
 def _signed(
     layout: Layout, version: Version, attached: Sequence[Attachment], trust: Trust
-) -> dict[str, tuple[tuple[str, ...], datetime]]:
+) -> dict[str, list[tuple[str, datetime]]]:
     """Digest of a gate's manifest -> who signed it, and when."""
-    found: dict[str, tuple[tuple[str, ...], datetime]] = {}
+    found: dict[str, list[tuple[str, datetime]]] = {}
     for one in attached:
         file = one.file(STATEMENT_FILE)
         if one.kind != "statement" or file is None:
@@ -78,13 +82,16 @@ def _signed(
             or predicate.get("adapter_digest") != version.pins.adapter_digest
         ):
             raise VerificationError("a decision that is attached is signed for another version")
-        gate, when = (
-            str(predicate.get("gate")),
-            datetime.fromisoformat(str(predicate.get("signed"))),
-        )
-        before = found.get(gate, ((), when))[0]
-        found[gate] = ((*before, *signers), when)
+        when = _time(predicate.get("signed"))
+        found.setdefault(str(predicate.get("gate")), []).extend((one, when) for one in signers)
     return found
+
+
+def _time(text: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC)
+    except ValueError:
+        raise VerificationError("a decision that is attached is signed at no time") from None
 
 
 def _decide(
@@ -93,7 +100,7 @@ def _decide(
     gate: Attachment,
     trust: Trust,
     author: str | None,
-    signed: tuple[tuple[str, ...], datetime | None],
+    signatures: Sequence[tuple[str, datetime]],
 ) -> Decided:
     with unpacked_files(layout, gate) as folder:
         recorded = read_gate(folder / GATE)
@@ -113,7 +120,7 @@ def _decide(
         attachment=gate.digest, decision=decision, policy=str(policy["policy"]),
         policy_digest=recorded["policy_digest"],
         decided=datetime.fromisoformat(recorded["decided"]).astimezone(UTC),
-        signers=signed[0], signed=signed[1], is_clinical=bool(policy["is_clinical"]),
+        signatures=tuple(signatures), is_clinical=bool(policy["is_clinical"]),
         recorded=recorded,
     )  # fmt: skip
 

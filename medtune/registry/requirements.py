@@ -70,7 +70,7 @@ def _signer(layout: Layout, version: Version, trust: Trust, pushed: datetime) ->
         bundle = parse_json(layout.read_file(file), SIGNATURE_FILE)
         signers = open_signature(bundle, version.files, trust)
         try:
-            return trust.require_evidence(signers, "sign", pushed)
+            return trust.require_evidence([(one, pushed) for one in signers], "sign")
         except VerificationError as error:
             failed = error
     if failed is not None:
@@ -166,19 +166,18 @@ def _decision(
             "again with --gate-key"
         )
     latest = asked[-1]
-    signed = latest.signed
-    if signed is None:
+    if not latest.signatures:
         raise VerificationError(
             "the gate's decision is UNSIGNED; push again with --gate-key, by who may"
         )
     maker = checked.signer.id if checked.signer and trust.separate_duties else None
-    others_than_maker = [signer for signer in latest.signers if signer != maker]
+    others_than_maker = [one for one in latest.signatures if one[0] != maker]
     if not others_than_maker:
         raise VerificationError(
             "the same key signed the version and the gate's decision; trust.yaml asks for separate "
             "duties"
         )
-    trust.require_evidence(others_than_maker, "gate", signed)
+    trust.require_evidence(others_than_maker, "gate")
     return latest
 
 

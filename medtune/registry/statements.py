@@ -136,18 +136,19 @@ def open_signature(bundle: object, files: Sequence[File], trust: Trust) -> list[
         hint = bundle["verificationMaterial"]["publicKey"]["hint"]  # type: ignore[index]
         # OpenSSF's signer names the key in the bundle and leaves the envelope's id empty.
         named = [one | {"keyid": one["keyid"] or hint} for one in envelope["signatures"]]
+        envelope = envelope | {"signatures": named}
     except (KeyError, TypeError):
         raise VerificationError("this is no model signature") from None
-    payload, signers = verify(envelope | {"signatures": named}, PAYLOAD, trust.public_keys)
+    payload, signers = verify(envelope, PAYLOAD, trust.public_keys)
     try:
         resources = payload["predicate"]["resources"]
         found = {one["name"]: one["digest"] for one in resources}
-        root = payload["subject"][0]["digest"]["sha256"]
-    except (KeyError, TypeError, IndexError):
+        is_whole = payload["subject"][0]["digest"]["sha256"] == _root(found.values())
+    except (KeyError, TypeError, IndexError, ValueError):
         raise VerificationError("this is no model signature") from None
     if payload.get("predicateType") != MODEL_SIGNATURE:
         raise VerificationError("this is no model signature")
-    if root != _root(one["digest"] for one in resources):
+    if not is_whole:
         raise VerificationError("the model signature contradicts itself")
     for file in files:
         if found.pop(file.name, None) != file.sha256:

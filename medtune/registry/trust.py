@@ -5,7 +5,7 @@ whoever reviews that folder; for anything from elsewhere (object stores, mirrors
 be one's own copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -156,14 +156,20 @@ class Trust(Section):
             )
         return holder
 
-    def require_evidence(self, signers: Sequence[str], role: Role, when: datetime) -> TrustedKey:
+    def require_evidence(
+        self, signatures: Iterable[tuple[str, datetime]], role: Role
+    ) -> TrustedKey:
         """Who signed evidence of a version: the first signer who may.
+
+        Args:
+            signatures: Ids of keys, each with the time of its own signature.
+            role: That is asked for.
 
         Raises:
             VerificationError: None of them may, or the key of who may is compromised.
         """
         failed: VerificationError | None = None
-        for signer in signers:
+        for signer, when in signatures:
             try:
                 holder = self.require(signer, role, when)
                 if holder.compromised is not None:

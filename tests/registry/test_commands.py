@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from registry_runs import MODULES, adapter_tensors
+from registry_runs import MODULES, adapter_tensors, make_run
 from typer.testing import CliRunner
 
 from medtune.cli import app
+from medtune.errors import RecipeError, VerificationError
 from medtune.registry.comparing import compare
+from medtune.registry.pull import pull
 from medtune.registry.push import push
 from medtune.registry.statements import STATEMENT_FILE, open_statement, parse_json
 
@@ -108,3 +110,26 @@ def test_a_version_is_found_by_its_name_wherever_an_adapter_is_named(
     monkeypatch.chdir(below)
     assert find_adapter("registry:demo").name == promoted.manifest
     assert os.environ.get("MEDTUNE_REGISTRY") is None
+
+
+def test_a_trust_root_that_is_not_there_is_one_line_and_makes_nothing(tmp_path):
+    words = ["registry", "init", str(tmp_path / "made"), "--trust", str(tmp_path / "none.yaml")]
+    done = CliRunner().invoke(app, words)
+    assert "there is no trust root" in str(done.exception)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_run_that_lost_a_file_is_named(registry, site, tmp_path):
+    for name in ("data.json", "train.json"):
+        run = make_run(tmp_path / name, site)
+        (run / name).unlink()
+        with pytest.raises(RecipeError, match=name):
+            push(registry, run, site.base_files, key=site.key("trainer"))
+    assert registry.layout.names() == []
+
+
+def test_torn_memory_of_heads_is_told_and_not_forgotten(registry, promoted, tmp_path):
+    pull(registry, "demo")
+    (tmp_path / "cache" / "registry-heads.json").write_text("{")
+    with pytest.raises(VerificationError, match="was torn"):
+        pull(registry, "demo")

@@ -13,7 +13,7 @@ from registry_runs import Site, trust_of
 
 from medtune.errors import VerificationError
 from medtune.registry.log import Event, head, read_log, require_head, write_line
-from medtune.registry.manifest import File
+from medtune.registry.manifest import File, canonical
 from medtune.registry.registry import new_event
 from medtune.registry.statements import open_signature, sign_files
 from medtune.registry.states import standings
@@ -138,6 +138,40 @@ def test_a_line_that_is_dated_back_is_refused(site, root):
     )  # fmt: skip
     with pytest.raises(VerificationError, match="dated before"):
         read_log("demo", log + write_line(event, site.key("board")), root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"signatures": []},
+        {"signatures": [], "payload": 7},
+        {"signatures": [], "payload": "bm90IGpzb24="},
+        {"signatures": [], "payload": "W10="},
+        {"signatures": 3},
+    ],
+)
+def test_a_line_of_junk_is_refused_with_its_number(root, line):
+    with pytest.raises(VerificationError, match="line 1 of the log of demo"):
+        read_log("demo", canonical(line) + b"\n", root)
+
+
+def test_a_line_without_a_time_is_refused(site, root):
+    [first] = read_log("demo", make_log(site, ["push"]), root)
+    event = first.event.model_copy(update={"time": "yesterday"})
+    with pytest.raises(VerificationError, match="no event that medtune wrote"):
+        read_log("demo", write_line(event, None), root)
+
+
+def test_a_key_that_was_replaced_counts_for_its_own_days_and_no_others(root):
+    values = root.model_dump(mode="json")
+    values["keys"][0] |= {"valid_from": "2025-01-01", "valid_until": "2025-12-31"}
+    rotated = Trust.model_validate(values)
+    identity = rotated.keys[0].id
+    within = datetime(2025, 6, 1, tzinfo=UTC)
+    assert rotated.require(identity, "sign", within).name == "trainer"
+    for outside in (datetime(2024, 12, 31, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)):
+        with pytest.raises(VerificationError, match="is valid from"):
+            rotated.require(identity, "sign", outside)
 
 
 def test_a_move_that_nobody_signed_is_refused(site, root):
