@@ -275,9 +275,9 @@ def _signature(registry: Registry, found: _Run, name: str, key: Path) -> Evidenc
             if mine in statements.open_signature(bundle, found.files, registry.trust):
                 return []
     bundle = statements.sign_files(name, found.files, key)
-    made = statements.make_statement(
-        name, found.written.digest, statements.PROVENANCE, statements.provenance(found.pins)
-    )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    said = statements.provenance(found.pins, now)
+    made = statements.make_statement(name, found.written.digest, statements.PROVENANCE, said)
     origin = statements.sign_statement(made, key)
     return [
         ("signature", "signature", {statements.SIGNATURE_FILE: _json(bundle)}),

@@ -53,7 +53,6 @@ def check_evidence(layout: Layout, manifest: str, trust: Trust, pushed: datetime
         for file in one.files:
             layout.read_file(file)
     signer = _signer(layout, version, trust, pushed)
-    _require_provenance(layout, version, trust)
     author = signer.id if signer else None
     return Checked(
         version=version, signer=signer,
@@ -62,6 +61,8 @@ def check_evidence(layout: Layout, manifest: str, trust: Trust, pushed: datetime
 
 
 def _signer(layout: Layout, version: Version, trust: Trust, pushed: datetime) -> TrustedKey | None:
+    """Who vouches for a version; each signature counts by the time that its signer gives it."""
+    times = _signing_times(layout, version, trust)
     failed: VerificationError | None = None
     for one in layout.attachments(version.digest):
         file = one.file(SIGNATURE_FILE)
@@ -70,7 +71,8 @@ def _signer(layout: Layout, version: Version, trust: Trust, pushed: datetime) ->
         bundle = parse_json(layout.read_file(file), SIGNATURE_FILE)
         signers = open_signature(bundle, version.files, trust)
         try:
-            return trust.require_evidence([(one, pushed) for one in signers], "sign")
+            dated = [(signer, times.get(signer, pushed)) for signer in signers]
+            return trust.require_evidence(dated, "sign")
         except VerificationError as error:
             failed = error
     if failed is not None:
@@ -78,17 +80,27 @@ def _signer(layout: Layout, version: Version, trust: Trust, pushed: datetime) ->
     return None
 
 
-def _require_provenance(layout: Layout, version: Version, trust: Trust) -> None:
-    """Whatever is said of where a version is from is what it is pinned to."""
+def _signing_times(layout: Layout, version: Version, trust: Trust) -> dict[str, datetime]:
+    """Key -> when it signed where the version is from, which has to be what it is pinned to."""
+    times: dict[str, datetime] = {}
     for one in layout.attachments(version.digest):
         file = one.file(STATEMENT_FILE)
         if one.kind != "provenance" or file is None:
             continue
         envelope = parse_json(layout.read_file(file), STATEMENT_FILE)
-        subject, said, _ = open_statement(envelope, trust, PROVENANCE)
-        definition = provenance(version.pins)["buildDefinition"]
-        if subject != version.digest or said.get("buildDefinition") != definition:
-            raise VerificationError("the provenance that is attached is of another version")
+        subject, said, signers = open_statement(envelope, trust, PROVENANCE)
+        try:
+            text = said["runDetails"]["metadata"]["medtune_signedOn"]
+            when = datetime.fromisoformat(text).astimezone(UTC)
+            definition = provenance(version.pins, text)["buildDefinition"]
+            if subject != version.digest or said["buildDefinition"] != definition:
+                raise VerificationError("the provenance that is attached is of another version")
+        except (KeyError, TypeError, ValueError):
+            raise VerificationError(
+                "the provenance that is attached is none of medtune's"
+            ) from None
+        times |= dict.fromkeys(signers, when)
+    return times
 
 
 def require_state(

@@ -78,8 +78,12 @@ def read_statement(payload: Mapping[str, Any], predicate_type: str) -> tuple[str
     return manifest, predicate
 
 
-def provenance(pins: Pins) -> dict[str, Any]:
+def provenance(pins: Pins, signed: str) -> dict[str, Any]:
     """SLSA's predicate of a training run: from which recipe, base and rows an adapter was made.
+
+    Args:
+        pins: What the version is tied to.
+        signed: When this is signed, ISO 8601: model signatures themselves say no time.
 
     Source: slsa.dev/spec/v1.0/provenance.
     """
@@ -93,7 +97,10 @@ def provenance(pins: Pins) -> dict[str, Any]:
                 for name, digest in sorted(sources.items())
             ],
         },
-        "runDetails": {"builder": {"id": f"urn:medtune:{__version__}"}},
+        "runDetails": {
+            "builder": {"id": f"urn:medtune:{__version__}"},
+            "metadata": {"medtune_signedOn": signed},
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from medtune.errors import RecipeError, VerificationError
 from medtune.registry.comparing import compare
 from medtune.registry.pull import pull
 from medtune.registry.push import push
+from medtune.registry.requirements import check_evidence
 from medtune.registry.statements import STATEMENT_FILE, open_statement, parse_json
 
 
@@ -133,3 +135,11 @@ def test_torn_memory_of_heads_is_told_and_not_forgotten(registry, promoted, tmp_
     (tmp_path / "cache" / "registry-heads.json").write_text("{")
     with pytest.raises(VerificationError, match="was torn"):
         pull(registry, "demo")
+
+
+def test_a_version_that_is_signed_again_counts_by_the_day_of_that_signature(registry, pushed):
+    """A key that was replaced after the first push can be replaced by one that came later."""
+    long_ago = datetime(2024, 1, 1, tzinfo=UTC)
+    checked = check_evidence(registry.layout, pushed.manifest, registry.trust, long_ago)
+    assert checked.signer is not None
+    assert checked.signer.name == "trainer"
