@@ -27,6 +27,13 @@ def init(
         str, typer.Option(help="The run's folder, seen from the repository.")
     ] = "runs/adapter",
     policy: Annotated[str, typer.Option(help="A policy's name, or its file.")] = "default",
+    fetch: Annotated[
+        str | None,
+        typer.Option(
+            help="Shell command that brings the run to the GPU runner: aws s3 sync, rsync, cp. By "
+            "default the run has to be there, or the job stops."
+        ),
+    ] = None,
 ) -> None:
     """Write a workflow: fetch the adapter, probe on a GPU, gate without torch, comment, block."""
     from medtune.gate.workflows import github_workflow, gitlab_workflow
@@ -37,5 +44,8 @@ def init(
     if target.exists():
         raise RunExistsError(f"{target} is there already; nothing was written")
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, (github_workflow if github else gitlab_workflow)(run, policy))
-    sys.stdout.write(f"{target}: fill in how the adapter is fetched, and the labels of runners\n")
+    workflow = github_workflow if github else gitlab_workflow
+    write_text(target, workflow(run, policy, fetch or f"test -d {run}/adapter"))
+    sys.stdout.write(f"{target}: look at the labels of its runners\n")
+    if fetch is None:
+        sys.stdout.write(f"{run} has to be on the GPU runner already (--fetch COMMAND)\n")

@@ -1,5 +1,13 @@
-"""Workflows of CIs. The job that decides has no GPU and installs no torch; its exit code blocks."""
+"""Workflows of CIs. The job that decides has no GPU and installs no torch; its exit code blocks.
 
+Only what a decision is made from goes from job to job: never training rows, secrets of canaries or
+checkpoints, which a run's folder has too.
+"""
+
+import json
+
+EVIDENCE = ("adapter", "probes", "scores.json", "items.jsonl", "recipe.lock.yaml")
+"""Of a run's folder, what a gate reads."""
 GITHUB = """\
 # Probes an adapter on a GPU and decides on a plain machine. Written by medtune ci init.
 name: medtune gate
@@ -15,12 +23,15 @@ jobs:
     steps:
       - uses: actions/checkout@v4
       - run: python -m pip install "medtune[train]"
-      # Fetch the run with its adapter to {run} here, from where your site keeps it.
+      # The run with its adapter, from where your site keeps it.
+      - run: {fetch}
       - run: medtune probe run {run} --suite full --offline
       - uses: actions/upload-artifact@v4
         with:
           name: medtune-evidence
-          path: {run}
+          # The run has more: training rows' digests, checkpoints, secrets. It stays where it is.
+          path: |
+{evidence}
           if-no-files-found: error
   gate:
     needs: probe
@@ -54,10 +65,13 @@ medtune-probe:
   image: python:3.11
   script:
     - python -m pip install "medtune[train]"
-    # Fetch the run with its adapter to {run} here, from where your site keeps it.
+    # The run with its adapter, from where your site keeps it.
+    - {fetch}
     - medtune probe run {run} --suite full --offline
   artifacts:
-    paths: ["{run}"]
+    # The run has more: training rows' digests, checkpoints, secrets. It stays where it is.
+    paths:
+{evidence}
 medtune-gate:
   stage: gate
   needs: [medtune-probe]
@@ -74,11 +88,19 @@ medtune-gate:
 """
 
 
-def github_workflow(run: str, policy: str) -> str:
-    """For GitHub Actions."""
-    return GITHUB.format(run=run, policy=policy)
+def github_workflow(run: str, policy: str, fetch: str) -> str:
+    """For GitHub Actions.
+
+    Args:
+        run: The run's folder, seen from the repository.
+        policy: A policy's name, or its file.
+        fetch: The shell command that brings the run there.
+    """
+    evidence = "\n".join(f"            {run}/{part}" for part in EVIDENCE)
+    return GITHUB.format(run=run, policy=policy, fetch=json.dumps(fetch), evidence=evidence)
 
 
-def gitlab_workflow(run: str, policy: str) -> str:
-    """For GitLab."""
-    return GITLAB.format(run=run, policy=policy)
+def gitlab_workflow(run: str, policy: str, fetch: str) -> str:
+    """For GitLab; the same arguments."""
+    evidence = "\n".join(f"      - {run}/{part}" for part in EVIDENCE)
+    return GITLAB.format(run=run, policy=policy, fetch=json.dumps(fetch), evidence=evidence)
