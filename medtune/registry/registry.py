@@ -16,6 +16,7 @@ from medtune.registry.trust import FILE_NAME, Trust, load_trust
 
 PLACE_VARIABLE, TRUST_VARIABLE = "MEDTUNE_REGISTRY", "MEDTUNE_TRUST"
 NEAREST = "adapters"
+README = "README.md"
 BUNDLE = ".tar"
 TRIES = 400
 """Of an event that others' events keep coming before."""
@@ -106,14 +107,16 @@ def create_registry(place: Path, trust: str) -> Registry:
     """Make a registry in a folder.
 
     Args:
-        place: The folder, which may be there and empty.
+        place: The folder, which may be there, with nothing in it but a README.
         trust: The text of its trust root.
 
     Raises:
         RecipeError: The trust root is none.
         RegistryError: The folder holds something already.
     """
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+    if place.exists() and not place.is_dir():
+        raise RegistryError(f"{place} is there and no folder")
+    if place.exists() and {file.name for file in place.iterdir()} - {README}:
         raise RegistryError(f"{place} is there and not empty")
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,19 @@ def test_keys_and_a_registry_are_made_and_a_role_without_a_key_is_refused(tmp_pa
     assert (Path(place) / "oci-layout").read_text() == '{"imageLayoutVersion":"1.0.0"}'
 
 
+def test_a_registry_is_founded_beside_a_readme_and_nothing_else(tmp_path, site):
+    place = tmp_path / "adapters"
+    place.mkdir()
+    (place / "README.md").write_text("Ours.")
+    words = ["registry", "init", str(place), "--policy", str(site.policy)]
+    for role, key in (("sign", "trainer"), ("gate", "ci"), ("promote", "board")):
+        words += [f"--{role}", str(site.public(key))]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert (place / "README.md").read_text() == "Ours."
+    again = CliRunner().invoke(app, words)
+    assert "not empty" in str(again.exception)
+
+
 def test_the_difference_of_two_versions_is_that_of_their_whole_updates(
     registry, pushed, other_run, site
 ):
