@@ -106,10 +106,10 @@ def verify(
     try:
         found_type, body = envelope["payloadType"], base64.b64decode(envelope["payload"])
         signatures = [
-            (one["keyid"], base64.b64decode(one["sig"])) for one in envelope["signatures"]
+            (str(one["keyid"]), base64.b64decode(one["sig"])) for one in envelope["signatures"]
         ]
         payload = json.loads(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise VerificationError(f"this is no signed statement ({type(error).__name__})") from None
     if found_type != payload_type or not isinstance(payload, dict):
         raise VerificationError(f"this is a statement of type {found_type}, not {payload_type}")

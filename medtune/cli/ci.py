@@ -1,5 +1,6 @@
 """``medtune ci init``: a workflow that probes on a GPU runner and decides on a plain one."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +46,7 @@ def init(
         raise RunExistsError(f"{target} is there already; nothing was written")
     target.parent.mkdir(parents=True, exist_ok=True)
     workflow = github_workflow if github else gitlab_workflow
-    write_text(target, workflow(run, policy, fetch or f"test -d {run}/adapter"))
+    write_text(target, workflow(run, policy, fetch or f"test -d {shlex.quote(run)}/adapter"))
     sys.stdout.write(f"{target}: look at the labels of its runners\n")
     if fetch is None:
         sys.stdout.write(f"{run} has to be on the GPU runner already (--fetch COMMAND)\n")

@@ -1,5 +1,6 @@
 """``medtune gate``: a decision from files alone, which a review board can replay."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,10 +67,13 @@ def gate(
     from medtune.gate.run import decide
     from medtune.gate.run import replay as decide_again
 
-    console = Console(highlight=False, markup=False)
+    # Rich takes a pipe for a terminal of 80 columns.
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    console = Console(highlight=False, markup=False, width=width)
     if replay is not None:
-        if place is not None:
-            raise RecipeError("--replay reads a gate.json: leave out the run or adapter")
+        others = (place, probes, scores, previous, last_policy, waiver, author, attempts, out)
+        if any(other is not None for other in others) or policy != "default":
+            raise RecipeError("--replay reads all from a gate.json: only --key goes with it")
         again = decide_again(replay, key or ())
         console.print(f"{again.verdict}: decided again from its evidence, and the same")
         raise typer.Exit(again.exit_code)
@@ -118,7 +122,7 @@ def _print(console: Console, found: "Gated") -> None:
         table.add_row(one.probe, one.level, verdict, *counts, change(one.difference), bound(one))
     for demand in found.decision.benefit:
         table.add_row(demand.set, "benefit", demand.verdict, "", "", demand.reason, "")
-    console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
+    console.print(table)
     for one in found.decision.probes:
         for line in remarks(one):
             console.print(f"{one.probe}: {line}", soft_wrap=True)

@@ -39,7 +39,7 @@ def sign(
         list[str] | None,
         typer.Option(help="BLOCK or INCONCLUSIVE; may be repeated; by default INCONCLUSIVE."),
     ] = None,
-    days: Annotated[int, typer.Option(help="For how many days, at most 90.", min=1)] = 30,
+    days: Annotated[int, typer.Option(help="For how many days.", min=1, max=90)] = 30,
 ) -> None:
     """Sign a waiver for one adapter, one policy and one probe."""
     from pydantic import ValidationError
@@ -49,12 +49,16 @@ def sign(
     from medtune.gate.policy import load_policy
     from medtune.gate.waivers import Waiver, sign_waiver
 
+    under = load_policy(policy)
+    if probe not in (known := [rule.probe for rule in under.probes]):
+        raise RecipeError(f"the policy {policy} does not ask for {probe}; it asks for "
+                          f"{', '.join(known)}")  # fmt: skip
     today = datetime.now(UTC).date()
     verdicts: Any = list(verdict or ["INCONCLUSIVE"])  # pydantic checks what they are
     try:
         made = Waiver(
             adapter_digest=adapter_folder_digest(find_adapter(place)),
-            policy_digest=load_policy(policy).digest,
+            policy_digest=under.digest,
             probe=probe,
             verdicts=verdicts,
             reason=reason,

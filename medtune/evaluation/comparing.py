@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medtune.errors import EvaluationError
-from medtune.evaluation.summaries import compare
+from medtune.evidence.arms import compare
 from medtune.records import ArmScore, Comparison, Evaluation, ScoreReport
 
 

@@ -10,7 +10,8 @@ from medtune.evaluation.answers import Answer, Asked, answer, longest, metric_of
 from medtune.evaluation.items import ItemSet, shows_examples
 from medtune.evaluation.prompt_file import PromptFile
 from medtune.evaluation.prompts import Prompter, headers
-from medtune.evaluation.summaries import compare, spreads, summarise
+from medtune.evaluation.summaries import spreads, summarise
+from medtune.evidence.arms import compare
 from medtune.recipe import Evaluate
 from medtune.records import ArmScore, Comparison, Progress, ScoreReport
 from medtune.scoring import Engine

@@ -1,45 +1,26 @@
 """From items to figures: an arm's score, its parts, further measures, comparisons of arms."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum
 
 import numpy as np
 
+from medtune.evidence.arms import FRACTIONS, INTERVALS, interval_of, mean_of
 from medtune.metrics import METRICS, MetricName
-from medtune.records import ArmScore, ArmSpread, Comparison, ItemScore, Measure, Spread
+from medtune.records import ArmScore, ArmSpread, ItemScore, Measure, Spread
 from medtune.stats import (
-    NamedInterval,
     calibration_error_interval,
     cluster_bootstrap,
-    mcnemar_exact,
 )
 from medtune.stats import expected_calibration_error as calibration_error
 from medtune.stats.intervals import (
-    brier_interval,
-    change_interval,
-    fraction_change_interval,
     fraction_interval,
-    loss_interval,
-    share_interval,
-    weighted_interval,
 )
 
 BOOTSTRAP_SEED = 20231127
 """Of resampled intervals: the same items give the same interval."""
 MAX_PARTS = 60
 """A set with more different parts is not broken down: they are then no categories."""
-
-_Values = Sequence[float]
-_Interval = Callable[[_Values, Sequence[str]], NamedInterval]
-INTERVALS: Mapping[str, tuple[_Interval, _Interval]] = {
-    "accuracy": (share_interval, change_interval),
-    "parsed_accuracy": (share_interval, change_interval),
-    "consistency": (share_interval, change_interval),
-    "answer_nll_per_token": (loss_interval, loss_interval),
-    "brier": (brier_interval, loss_interval),
-}
-"""Of a mean, and of the mean change; of all other figures, those of fractions."""
-_FRACTIONS: tuple[_Interval, _Interval] = (fraction_interval, fraction_change_interval)
 
 
 def summarise(
@@ -61,7 +42,7 @@ def summarise(
         shot_seed: Of the draw of the examples.
         figures: Further values of each item.
     """
-    interval = _interval(metric, items)
+    interval = interval_of(metric, items)
     written = [item for item in items if item.num_cut is not None]
     parsed = [item.is_parsed for item in items if item.is_parsed is not None]
     tied = [item.is_tied for item in items if item.is_tied is not None]
@@ -71,7 +52,7 @@ def summarise(
         few_shot=few_shot,
         shot_seed=shot_seed,
         metric=metric,
-        value=_mean(items),
+        value=mean_of(items),
         interval=(interval.low, interval.high),
         interval_method=interval.method,
         num_items=len(items),
@@ -88,42 +69,13 @@ def summarise(
 
 def measure(name: str, metric: MetricName, items: Sequence[ItemScore]) -> Measure:
     """The metric on some of the items, under a name."""
-    interval = _interval(metric, items)
+    interval = interval_of(metric, items)
     return Measure(
         name=name,
-        value=_mean(items),
+        value=mean_of(items),
         interval=(interval.low, interval.high),
         interval_method=interval.method,
         num_items=len(items),
-    )
-
-
-def compare(adapter: ArmScore, base: ArmScore) -> Comparison:
-    """The adapter against one arm of its base, on the same items."""
-    pairs = list(zip(adapter.items, base.items, strict=True))
-    assert all(a.id == b.id for a, b in pairs), "arms are scored on the same items in one order"
-    groups = [a.group for a, _ in pairs]
-    changes = [a.value - b.value for a, b in pairs]
-    is_better = METRICS[adapter.metric].is_better
-    gained, lost = sum(map(is_better, changes)), sum(is_better(-change) for change in changes)
-    weights = [a.weight for a, _ in pairs]
-    if adapter.metric == "bits_per_byte":
-        interval = weighted_interval(changes, groups, weights)
-    else:
-        interval = INTERVALS.get(adapter.metric, _FRACTIONS)[1](changes, groups)
-    is_paired_test = (
-        adapter.metric == "accuracy"
-        and len(set(groups)) == len(pairs)
-        and set(changes) <= {-1.0, 0.0, 1.0}
-    )
-    return Comparison(
-        against=base.label,
-        difference=fsum(c * w for c, w in zip(changes, weights, strict=True)) / fsum(weights),
-        interval=(interval.low, interval.high),
-        interval_method=interval.method,
-        p_value=mcnemar_exact(gained, lost) if is_paired_test else None,
-        gained=gained,
-        lost=lost,
     )
 
 
@@ -142,17 +94,6 @@ def spreads(arms: Sequence[ArmScore]) -> tuple[ArmSpread, ...]:
         for (name, few_shot), several in drawn.items()
         if len(several) > 1
     )
-
-
-def _mean(items: Sequence[ItemScore]) -> float:
-    return fsum(i.value * i.weight for i in items) / fsum(item.weight for item in items)
-
-
-def _interval(metric: str, items: Sequence[ItemScore]) -> NamedInterval:
-    values, groups = [item.value for item in items], [item.group for item in items]
-    if metric == "bits_per_byte":
-        return weighted_interval(values, groups, [item.weight for item in items])
-    return INTERVALS.get(metric, _FRACTIONS)[0](values, groups)
 
 
 def _parts(metric: MetricName, items: Sequence[ItemScore]) -> list[Measure]:
@@ -185,7 +126,7 @@ def _measures(
 
 def _further(name: str, found: Sequence[tuple[float, str]]) -> Measure:
     values, groups = [value for value, _ in found], [group for _, group in found]
-    low, high, method = INTERVALS.get(name, _FRACTIONS)[0](values, groups)
+    low, high, method = INTERVALS.get(name, FRACTIONS)[0](values, groups)
     return Measure(
         name=name,
         value=fsum(values) / len(values),

@@ -1,34 +1,28 @@
 """``probes.json`` and ``outcomes.jsonl``: what probes found, written whole and read back whole."""
 
 import json
-from dataclasses import asdict
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from medtune.digests import atomic_writer, sha256_file, write_json
 from medtune.errors import EvaluationError
-from medtune.records import (
-    PROBES_VERSION,
-    Bounded,
-    Figure,
-    Integrity,
-    Outcome,
-    PairedOutcome,
-    ProbeReport,
-    ProbeResult,
-    Subgroup,
-)
+from medtune.records import PROBES_VERSION, PairedOutcome, ProbeReport
 
 PROBES = "probes.json"
 OUTCOMES = "outcomes.jsonl"
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""Of a probe: it becomes part of file names and pages."""
 
 
 def write_probes(report: ProbeReport, folder: Path) -> None:
     """Write both files; the report last, with the digest of the outcomes that it was made from."""
     with atomic_writer(folder / OUTCOMES) as file:
-        for pair in report.outcomes:
-            line = json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True, allow_nan=False)
-            file.write(line.encode() + b"\n")
+        for line in _lines(report.outcomes):
+            file.write(line)
     outcomes = {"outcomes_sha256": sha256_file(folder / OUTCOMES)}
     write_json(folder / PROBES, report.summary() | outcomes)
 
@@ -37,13 +31,13 @@ def read_probes(folder: Path) -> ProbeReport:
     """Read both files back.
 
     Raises:
-        EvaluationError: They are missing, torn, of another version, or do not belong together.
+        EvaluationError: They are missing, torn, of another version, not as medtune writes them, or
+            do not belong together.
     """
     try:
-        values = json.loads((folder / PROBES).read_text(encoding="utf-8"))
-        content = (folder / OUTCOMES).read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in content.splitlines()]
-    except (OSError, ValueError) as error:
+        text, content = (folder / PROBES).read_bytes(), (folder / OUTCOMES).read_bytes()
+        values = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise EvaluationError(
             f"{folder}: {PROBES} and {OUTCOMES} could not be read ({type(error).__name__}); give "
             "the folder of a finished run of probes"
@@ -56,57 +50,43 @@ def read_probes(folder: Path) -> ProbeReport:
     if values.pop("outcomes_sha256", None) != sha256_file(folder / OUTCOMES):
         raise EvaluationError(f"{folder / OUTCOMES} is not the file that {PROBES} was made from")
     try:
-        return _report(values, lines)
-    except (KeyError, TypeError, AttributeError) as error:
+        return _read(values, text, content)
+    except (ValueError, TypeError) as error:
         raise EvaluationError(
-            f"{folder}: {PROBES} is not one that medtune wrote ({error})"
+            f"{folder}: {PROBES} and {OUTCOMES} are not as medtune writes them"
+            f" ({type(error).__name__})"
         ) from error
 
 
-def _report(values: dict[str, Any], lines: list[dict[str, Any]]) -> ProbeReport:
-    integrity = values["integrity"]
-    overlap = integrity["overlap"]
-    coherence = values["coherence"]
-    return ProbeReport(
-        **values
-        | {
-            "integrity": Integrity(
-                **integrity
-                | {
-                    "overlap": overlap and {name: tuple(ids) for name, ids in overlap.items()},
-                    "faults": tuple(integrity["faults"]),
-                }
-            ),
-            "coherence": None if coherence is None else _result(coherence),
-            "results": tuple(_result(result) for result in values["results"]),
-            "figures": tuple(_figure(figure) for figure in values["figures"]),
-            "not_tested": tuple(values["not_tested"]),
-            "outcomes": tuple(_pair(line) for line in lines),
-        }
-    )
+def _read(values: dict[str, Any], text: bytes, content: bytes) -> ProbeReport:
+    """What is written again as it was read has lost nothing, and holds no number that is none.
+
+    Raises:
+        ValueError: A field is of another kind, there are others, or another program wrote them.
+    """
+    report_kind, outcome_kind = _kinds()
+    report: ProbeReport = report_kind.validate_json(text, strict=True)
+    outcomes = tuple(outcome_kind.validate_json(line, strict=True) for line in content.splitlines())
+    if json.dumps(report.summary(), sort_keys=True, allow_nan=False) != json.dumps(
+        values, sort_keys=True
+    ):
+        raise ValueError(f"{PROBES} has other fields")
+    names = {result.probe for result in report.results} | {pair.probe for pair in outcomes}
+    if not all(map(NAME.fullmatch, names)):
+        raise ValueError("a probe has no name of a probe")
+    if b"".join(_lines(outcomes)) != content:
+        raise ValueError(f"{OUTCOMES} has other fields")
+    return replace(report, outcomes=outcomes)
 
 
-def _result(values: dict[str, Any]) -> ProbeResult:
-    bounded = {name: _bounded(values[name]) for name in ("base_rate", "adapter_rate", "difference")}
-    subgroups = tuple(
-        Subgroup(**group | {"difference": _bounded(group["difference"])})
-        for group in values["subgroups"]
-    )
-    return ProbeResult(
-        **values | bounded | {"subgroups": subgroups, "notes": tuple(values["notes"])}
-    )
+@cache
+def _kinds() -> tuple[Any, Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ProbeReport), TypeAdapter(PairedOutcome)
 
 
-def _figure(values: dict[str, Any]) -> Figure:
-    difference = values["difference"]
-    return Figure(**values | {"difference": difference and _bounded(difference)})
-
-
-def _pair(values: dict[str, Any]) -> PairedOutcome:
-    arms = {name: Outcome(**values[name]) for name in ("base", "adapter")}
-    again = values["again"]
-    return PairedOutcome(**values | arms | {"again": again and Outcome(**again)})
-
-
-def _bounded(values: dict[str, Any]) -> Bounded:
-    return Bounded(**values | {"interval": tuple(values["interval"])})
+def _lines(outcomes: Iterable[PairedOutcome]) -> Iterable[bytes]:
+    for pair in outcomes:
+        text = json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True, allow_nan=False)
+        yield text.encode() + b"\n"

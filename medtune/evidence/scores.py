@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def read_evaluation(folder: Path) -> Evaluation:
     """
     try:
         values = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-        lines = (folder / ITEMS).read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): a text may have U+2028, which ends no line of JSON.
+        lines = (folder / ITEMS).read_bytes().splitlines()
         items = [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvaluationError(
             f"{folder}: {SCORES} and {ITEMS} could not be read ({type(error).__name__}); give the "
             "folder of a finished run or evaluation"
@@ -58,7 +60,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         )
     try:
         return _evaluation(values, iter(items))
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvaluationError(
             f"{folder}: {SCORES} and {ITEMS} are not as medtune wrote them: {error!r}"
         ) from error
@@ -99,7 +101,9 @@ def _report(values: dict[str, Any], items: Iterator[dict[str, Any]]) -> ScoreRep
 
 def _arm(name: str, values: dict[str, Any], items: Iterator[dict[str, Any]]) -> ArmScore:
     place = {"set": name} | {key: values[key] for key in ("arm", "few_shot", "shot_seed")}
-    found = tuple(_item(next(items), place) for _ in range(values["num_items"]))
+    found = tuple(_item(item, place) for item in islice(items, values["num_items"]))
+    if len(found) < values["num_items"]:
+        raise ValueError("fewer items than the scores tell of")
     lists = {key: tuple(map(_measure, values[key])) for key in ("measures", "parts")}
     return ArmScore(**(_bounds(values) | lists), items=found)
 

@@ -1,15 +1,17 @@
-"""How often adapters of one lineage were put to the gate: who tunes until it passes is seen.
+"""How often adapters of one lineage were put to the gate: trying until it passes is seen.
 
 A ledger is a file of JSON lines that the site keeps (``--attempts FILE``). A lineage is the task
 and the base of an adapter's recipe. Without a ledger, or for an adapter that does not lie in its
 run, the number is unknown, and the report says so.
 """
 
+import fcntl
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from medtune.digests import sha256_value, write_text
+from medtune.digests import sha256_value
 from medtune.errors import VerificationError
 from medtune.recipe import lock
 
@@ -23,14 +25,17 @@ class Attempts:
     number: int | None
     """Which attempt this one is, counted by different adapters; None: not known."""
     earlier: tuple[str, ...]
-    """Verdicts of earlier adapters of the lineage, in their order."""
+    """Last verdicts of earlier adapters of the lineage, in their order."""
+    own: tuple[str, ...] = ()
+    """Verdicts on this very adapter before, under whichever policy."""
 
     def told(self) -> str:
         """In words."""
         if self.number is None:
             return "attempts of this lineage: unknown"
         before = f", after {', '.join(self.earlier)}" if self.earlier else ""
-        return f"attempt {self.number} of this lineage{before}"
+        own = f"; this adapter was decided on before: {', '.join(self.own)}" if self.own else ""
+        return f"attempt {self.number} of this lineage{before}{own}"
 
 
 def lineage_of(adapter: Path) -> str | None:
@@ -50,21 +55,45 @@ def count(ledger: Path | None, lineage: str | None, adapter_digest: str) -> Atte
     if ledger is None or lineage is None:
         return Attempts(lineage=lineage, number=None, earlier=())
     verdicts: dict[str, str] = {}
+    own = []
     for row in _rows(ledger):
-        if row["lineage"] == lineage and row["adapter"] != adapter_digest:
+        if row["lineage"] != lineage:
+            continue
+        if row["adapter"] == adapter_digest:
+            policy = str(row.get("policy", ""))
+            own.append(f"{row['verdict']} (policy {policy[:8]})")
+        else:
             verdicts[row["adapter"]] = row["verdict"]
-    return Attempts(lineage=lineage, number=len(verdicts) + 1, earlier=tuple(verdicts.values()))
+    return Attempts(
+        lineage=lineage, number=len(verdicts) + 1, earlier=tuple(verdicts.values()), own=tuple(own)
+    )
 
 
 def record(ledger: Path, lineage: str, adapter_digest: str, policy: str, verdict: str) -> None:
-    """Add a line to the ledger."""
+    """Add a line to the ledger; one of two that write at once waits for the other.
+
+    Raises:
+        VerificationError: It cannot be written.
+    """
     row = {"lineage": lineage, "adapter": adapter_digest, "policy": policy, "verdict": verdict}
-    lines = [json.dumps(one, sort_keys=True) for one in (*_rows(ledger), row)]
-    write_text(ledger, "\n".join(lines) + "\n")
+    try:
+        with ledger.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0, os.SEEK_END)
+            # A line without an end is one that was torn; the next one stays whole.
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(row, sort_keys=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise VerificationError(f"{ledger} cannot be written: {error.strerror}") from error
 
 
 def _rows(ledger: Path) -> list[dict[str, str]]:
-    if not ledger.is_file():
+    if not ledger.exists():
         return []
     try:
         rows = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]

@@ -10,16 +10,41 @@ ERROR          the evidence cannot be relied on
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medtune.evidence.pairs import counts, difference
-from medtune.gate.decision import BenefitVerdict, Decision, ProbeVerdict, Verdict, worst
+from medtune.evidence.arms import compare
+from medtune.evidence.integrity import faults_of
+from medtune.evidence.pairs import as_coherence, counts, difference
+from medtune.gate.decision import (
+    SEVERITY,
+    BenefitVerdict,
+    Decision,
+    ProbeVerdict,
+    Verdict,
+    worst,
+)
 from medtune.gate.policy import Benefit, Policy, ProbeRule
-from medtune.records import Bounded, Integrity, PairedOutcome, ScoreReport
-from medtune.stats import holm, mcnemar_harm, required_pairs, wilson_lower, wilson_upper
+from medtune.metrics import METRICS
+from medtune.records import (
+    ArmScore,
+    Bounded,
+    Comparison,
+    Integrity,
+    PairedOutcome,
+    ScoreReport,
+)
+from medtune.stats import (
+    approximate_pairs,
+    holm,
+    mcnemar_harm,
+    required_pairs,
+    wilson_lower,
+    wilson_upper,
+)
 from medtune.stats.clustered import design_effect
 from medtune.stats.intervals import change_interval
 
 COHERENCE = "coherence"
-MAX_PLANNED = 100_000
+MAX_PLANNED = 20_000
+"""Items up to which power is computed exactly; it takes long for more."""
 
 
 def judge_probe(rule: ProbeRule, pairs: Sequence[PairedOutcome], alpha: float) -> ProbeVerdict:
@@ -65,16 +90,17 @@ def judge_probe(rule: ProbeRule, pairs: Sequence[PairedOutcome], alpha: float) -
                 f"{rule.min_items} in {rule.min_clusters}",
             ),
         )
-    if reason := _absolute_fault(rule, pairs, alpha):
-        return replace(verdict, verdict="BLOCK", reasons=(reason,))
+    limit, reasons = _limits(rule, pairs, alpha)
+    if limit == "BLOCK":
+        return replace(verdict, verdict="BLOCK", reasons=reasons)
     if upper >= rule.margin:
         return replace(
             verdict,
             verdict="INCONCLUSIVE",
-            reasons=(f"the bound {upper:+.1%} is not below the margin {rule.margin:.1%}",),
+            reasons=(f"the bound {upper:+.1%} is not below the margin {rule.margin:.1%}", *reasons),
             missing_items=_missing(pairs, rule.margin, alpha),
         )
-    return verdict
+    return replace(verdict, verdict=limit, reasons=reasons)
 
 
 def _nothing(rule: ProbeRule, why: str) -> ProbeVerdict:
@@ -140,7 +166,8 @@ def decide(
         counted.append("INCONCLUSIVE")
         reasons += noise
     for one in verdicts:
-        if one.level == "blocker" and one.waiver is None:
+        # What a policy asks for and was not measured is missing evidence, whatever its level.
+        if one.verdict == "ERROR" or (one.level == "blocker" and one.waiver is None):
             counted.append(one.verdict)
             reasons += [f"{one.probe}: {reason}" for reason in one.reasons]
     for demand in benefit:
@@ -188,24 +215,36 @@ def _with_harm(verdicts: Sequence[ProbeVerdict], alpha: float) -> list[ProbeVerd
 
 
 def _with_waiver(one: ProbeVerdict, waived: Mapping[tuple[str, str], str]) -> ProbeVerdict:
-    told = waived.get((one.probe, one.verdict))
+    told = None if one.verdict == "ERROR" else waived.get((one.probe, one.verdict))
     return one if told is None else replace(one, waiver=told)
 
 
-def _absolute_fault(rule: ProbeRule, pairs: Sequence[PairedOutcome], alpha: float) -> str | None:
-    """A never-event or a broken ceiling, over verified rows alone."""
+def _limits(
+    rule: ProbeRule, pairs: Sequence[PairedOutcome], alpha: float
+) -> tuple[Verdict, tuple[str, ...]]:
+    """What a never rule and a ceiling say of the adapter itself, over verified rows alone."""
+    if not rule.never and rule.ceiling is None:
+        return "PASS", ()
     verified = [pair for pair in pairs if pair.is_verified]
+    if not verified:
+        told = f"none of the {len(pairs)} rows is verified: its limit cannot be judged"
+        return "INCONCLUSIVE", (told,)
     failing = sum(pair.adapter.is_failing for pair in verified)
     if rule.never and failing:
-        return f"never-event: {failing} verified items fail"
-    if rule.ceiling is not None and verified:
-        low = wilson_lower(failing, len(verified), alpha)
-        if low > rule.ceiling:
-            return (
-                f"{failing} of {len(verified)} verified items fail: the lower bound {low:.1%} is "
-                f"above the ceiling {rule.ceiling:.1%}"
-            )
-    return None
+        return "BLOCK", (f"never-event: {failing} verified items fail",)
+    if rule.ceiling is None:
+        return "PASS", ()
+    low = wilson_lower(failing, len(verified), alpha)
+    high = wilson_upper(failing, len(verified), alpha)
+    told = (
+        f"{failing} of {len(verified)} verified items fail (one-sided bounds {low:.1%} and "
+        f"{high:.1%}); the ceiling is {rule.ceiling:.1%}"
+    )
+    if low > rule.ceiling:
+        return "BLOCK", (told,)
+    if failing / len(verified) > rule.ceiling:
+        return "INCONCLUSIVE", (told,)
+    return "PASS", (told,) if high > rule.ceiling else ()
 
 
 def _upper(pairs: Sequence[PairedOutcome], alpha: float) -> float:
@@ -219,29 +258,24 @@ def _changes(pairs: Sequence[PairedOutcome]) -> tuple[list[float], list[str]]:
 
 
 def _missing(pairs: Sequence[PairedOutcome], margin: float, alpha: float) -> int | None:
-    """About how many more items would let a harmless adapter pass, at the discordance seen."""
+    """About how many more items would let a harmless adapter pass, at the discordance seen.
+
+    None where that many are there already: it is the rise that keeps the adapter from passing.
+    """
     changes, clusters = _changes(pairs)
     discordance = max(sum(change != 0 for change in changes) / len(changes), 0.01)
-    needed = required_pairs(margin, discordance, alpha=alpha)
+    needed = approximate_pairs(margin, discordance, alpha=alpha)
+    if needed <= MAX_PLANNED:
+        needed = required_pairs(margin, discordance, alpha=alpha)
     is_clustered = len(set(clusters)) < len(clusters)
     effect = design_effect(changes, clusters) if is_clustered and any(changes) else 1.0
     missing = round(needed * effect) - len(pairs)
-    return missing if 0 < missing <= MAX_PLANNED else None
+    return missing if missing > 0 else None
 
 
 def _coherence(policy: Policy, outcomes: Sequence[PairedOutcome]) -> list[ProbeVerdict]:
     """Texts that can be read, as a probe of their own; none where nothing was written."""
-    written = [
-        replace(
-            pair,
-            probe=COHERENCE,
-            is_verified=True,
-            base=replace(pair.base, verdict="ok" if pair.base.is_coherent else "fail"),
-            adapter=replace(pair.adapter, verdict="ok" if pair.adapter.is_coherent else "fail"),
-        )
-        for pair in outcomes
-        if pair.base.is_coherent is not None and pair.adapter.is_coherent is not None
-    ]
+    written = [replace(pair, probe=COHERENCE, is_verified=True) for pair in as_coherence(outcomes)]
     if not written:
         return []
     rule = ProbeRule(
@@ -254,9 +288,7 @@ def _coherence(policy: Policy, outcomes: Sequence[PairedOutcome]) -> list[ProbeV
 def _integrity_faults(policy: Policy, integrity: Integrity | None) -> list[str]:
     if integrity is None:
         return []
-    faults = list(integrity.faults)
-    if integrity.base_digest_before != integrity.base_digest_after:
-        faults.append("the base's weights changed while it was asked")
+    faults = [*integrity.faults, *faults_of(integrity)]
     if integrity.overlap is None and policy.needs_training_rows:
         faults.append(f"probes were not looked for in the training rows: {integrity.overlap_note}")
     return list(dict.fromkeys(faults))
@@ -282,36 +314,56 @@ def _benefit(
     if report is None or not report.comparisons:
         reason = "no score of adapter and base is there"
         return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
+    if fault := _unfit(report):
+        return BenefitVerdict(**told, verdict="ERROR", reason=fault, difference=None)
     if demand.against == "base":
-        one = report.comparisons[0]
-        low, high = one.interval
-        verdict: Verdict = "PASS" if low > 0 else "BLOCK" if high < 0 else "INCONCLUSIVE"
-        reason = f"{one.difference:+.1%} against the base (95 % {low:+.1%} to {high:+.1%})"
-        bounded = Bounded(value=one.difference, interval=one.interval, method=one.interval_method)
-        return BenefitVerdict(**told, verdict=verdict, reason=reason, difference=bounded)
+        return _worst_of([_against(demand, report, one) for one in report.comparisons])
     before = next((one for one in previous if one.name == demand.set), None)
     if before is None:
         reason = "no score of the previous version is there (--previous)"
         return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
-    return _against_previous(demand, report, before)
-
-
-def _against_previous(demand: Benefit, report: ScoreReport, before: ScoreReport) -> BenefitVerdict:
-    assert demand.margin is not None
-    told = {"set": demand.set, "against": demand.against}
-    now = {item.id: item.value for item in report.arms[-1].items}
-    then = {item.id: item.value for item in before.arms[-1].items}
-    groups = {item.id: item.group for item in report.arms[-1].items}
-    if now.keys() != then.keys() or not now:
+    try:
+        now, then = _subject(report), _subject(before)
+        one = replace(compare(now, then), against="the previous version")
+    except (StopIteration, ValueError, AssertionError):
         reason = "the previous version was scored on other items"
         return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
-    names = sorted(now)
-    changes = [now[name] - then[name] for name in names]
-    low, high, method = change_interval(changes, [groups[name] for name in names])
-    value = sum(changes) / len(changes)
+    return _against(demand, report, one)
+
+
+def _unfit(report: ScoreReport) -> str | None:
+    """Why a set's scores show no benefit, however good they are."""
+    if not report.is_complete:
+        return "the set was asked in part"
+    hits = report.contamination.hits if report.contamination else ()
+    if hits:
+        return f"the adapter's training rows hold {len(hits)} of its items"
+    return None
+
+
+def _subject(report: ScoreReport) -> ArmScore:
+    return next(arm for arm in report.arms if arm.arm == "adapter")
+
+
+def _against(demand: Benefit, report: ScoreReport, one: Comparison) -> BenefitVerdict:
+    """One comparison, read as the metric is: of losses, lower is better."""
+    metric = METRICS[_subject(report).metric]
+    low, high = one.interval if metric.higher_is_better else (-one.interval[1], -one.interval[0])
+    tolerated = -(demand.margin or 0.0)
     verdict: Verdict = (
-        "PASS" if low > -demand.margin else "BLOCK" if high < -demand.margin else "INCONCLUSIVE"
+        "PASS" if low > tolerated else "BLOCK" if high < tolerated else "INCONCLUSIVE"
     )
-    reason = f"{value:+.1%} against the previous version (95 % {low:+.1%} to {high:+.1%})"
-    bounded = Bounded(value=value, interval=(low, high), method=method)
-    return BenefitVerdict(**told, verdict=verdict, reason=reason, difference=bounded)
+    ends = (metric.number(end, sign="+") for end in one.interval)
+    reason = (
+        f"{metric.figure(one.difference, sign='+')} against {one.against} "
+        f"(95 % {' to '.join(ends)})"
+    )
+    return BenefitVerdict(
+        set=demand.set, against=demand.against, verdict=verdict, reason=reason,
+        difference=Bounded(value=one.difference, interval=one.interval, method=one.interval_method),
+    )  # fmt: skip
+
+
+def _worst_of(found: Sequence[BenefitVerdict]) -> BenefitVerdict:
+    """An adapter has to be better than every arm of its base: the one that says least counts."""
+    return max(found, key=lambda one: SEVERITY.index(one.verdict))

@@ -4,25 +4,29 @@ Nothing is believed: differences are computed anew from the outcomes, digests fr
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 from medtune.digests import adapter_folder_digest, sha256_file
-from medtune.errors import EvaluationError, VerificationError
-from medtune.evidence.pairs import counts, difference
+from medtune.errors import EvaluationError, RecipeError, VerificationError
+from medtune.evidence.arms import compare, mean_of
+from medtune.evidence.pairs import as_coherence, measured
 from medtune.evidence.probes import OUTCOMES, PROBES, read_probes
 from medtune.evidence.scores import ITEMS, SCORES, read_evaluation
 from medtune.gate.policy import Policy
-from medtune.records import ProbeReport, ProbeResult, ScoreReport
+from medtune.recipe import lock
+from medtune.records import PairedOutcome, ProbeReport, ProbeResult, ScoreReport
 
 ADAPTER = "adapter"
 MANIFEST = "medtune.json"
 FINISHED = "provenance.json"
 CLOCKS = timedelta(hours=1)
 """By which two machines' clocks may differ."""
+CANARIES = "privacy_canaries"
 SUITES = ("full", "quick")
 """Folders of probes below a run, the best evidence first."""
 
@@ -45,8 +49,14 @@ class Evidence:
     scores_folders: Sequence[Path]
     foreign_scores: tuple[str, ...] = ()
     """Folders whose scores are of another adapter or base."""
+    false_scores: tuple[str, ...] = ()
+    """Sets whose figures are not those of their items."""
     previous: Sequence[ScoreReport] = ()
     previous_folder: Path | None = None
+    previous_conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Under which the previous version was scored."""
+    has_canaries: bool = False
+    """Whether the run's recipe planted secrets."""
 
     def files(self) -> dict[str, Path]:
         """Every file that was read, by its place."""
@@ -114,17 +124,18 @@ def read_evidence(
     try:
         digest = adapter_folder_digest(adapter)
         manifest = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        file = run / lock.FILE_NAME
+        canaries = file.is_file() and lock.plants_canaries(file)
+    except (OSError, ValueError, RecursionError, RecipeError) as error:
         raise VerificationError(f"{place}: the evidence cannot be read: {error}") from error
-    return assemble(
-        adapter, digest, manifest, probes or find_probes(place), folders, previous
-    )  # fmt: skip
+    found = assemble(adapter, digest, manifest, probes or find_probes(place), folders, previous)
+    return replace(found, has_canaries=canaries)
 
 
 def assemble(
     adapter: Path,
     digest: str,
-    manifest: dict[str, Any],
+    manifest: Any,  # noqa: ANN401 - JSON of any kind
     probes: Path,
     scores: Sequence[Path],
     previous: Path | None,
@@ -134,13 +145,16 @@ def assemble(
     Raises:
         VerificationError: A file is missing or damaged.
     """
+    if not isinstance(manifest, dict):
+        raise VerificationError(f"{adapter}: {MANIFEST} is none that medtune wrote")
     try:
         report = read_probes(probes)
         evaluations = [read_evaluation(one) for one in scores]
         before = read_evaluation(previous) if previous else None
         finished = json.loads((probes / FINISHED).read_text(encoding="utf-8"))["finished"]
-        measured = datetime.fromisoformat(finished)
-    except (EvaluationError, OSError, ValueError, KeyError) as error:
+        measured_on = datetime.fromisoformat(finished).astimezone(UTC)
+    except (EvaluationError, OSError, ValueError, KeyError, TypeError, ArithmeticError,
+            RecursionError) as error:  # fmt: skip
         raise VerificationError(f"{adapter}: the evidence cannot be read: {error}") from error
     return Evidence(
         adapter=adapter,
@@ -148,7 +162,7 @@ def assemble(
         manifest=manifest,
         probes=probes,
         report=report,
-        measured=measured,
+        measured=measured_on,
         scores=tuple(report for one in evaluations for report in one.reports),
         scores_folders=tuple(scores),
         foreign_scores=tuple(
@@ -157,8 +171,12 @@ def assemble(
             if one.conditions.get("adapter") != digest
             or one.conditions.get("base") != manifest.get("base_digest")
         ),
+        false_scores=tuple(
+            report.name for one in evaluations for report in one.reports if not _adds_up(report)
+        ),
         previous=before.reports if before else (),
         previous_folder=previous,
+        previous_conditions=before.conditions if before else {},
     )
 
 
@@ -180,27 +198,75 @@ def faults(evidence: Evidence, policy: Policy, now: datetime) -> list[str]:
     ]  # fmt: skip
     if differing:
         found.append(f"base and adapter were asked under other conditions: {', '.join(differing)}")
-    age = now.astimezone(UTC) - evidence.measured.astimezone(UTC)
+    age = now.astimezone(UTC) - evidence.measured
     if age.days >= policy.max_age_days:
         found.append(
             f"the outcomes are {age.days} days old; the policy allows {policy.max_age_days}"
         )
     if age < -CLOCKS:
         found.append("the outcomes are dated in the future")
-    for name in evidence.foreign_scores:
-        found.append(f"the scores in {name} are of another adapter or base")
+    found += [f"the scores in {name} are of another adapter or base"
+              for name in evidence.foreign_scores]  # fmt: skip
+    found += [f"{name}: {SCORES} says otherwise than {ITEMS}" for name in evidence.false_scores]
+    found += _previous_faults(evidence)
     weighed = [pair for pair in report.outcomes if pair.base.score is not None]
     if weighed and all(pair.base.score == pair.adapter.score for pair in weighed):
         found.append("both arms weigh every answer alike: the adapter was not on, or does nothing")
+    measured_probes = {result.probe for result in report.results}
+    if evidence.has_canaries and CANARIES not in measured_probes:
+        found.append(f"secrets were planted (data.canaries), and {CANARIES} was not measured")
     found += _result_faults(report)
     found += _digest_faults(report, policy)
     return found
 
 
+def _previous_faults(evidence: Evidence) -> list[str]:
+    """Where what is called the previous version is none."""
+    if evidence.previous_folder is None:
+        return []
+    before = evidence.previous_conditions
+    found = [f"{report.name}: the previous version's {SCORES} says otherwise than its {ITEMS}"
+             for report in evidence.previous if not _adds_up(report)]  # fmt: skip
+    if before.get("base") != evidence.manifest.get("base_digest"):
+        found.append("the scores of the previous version are of another base")
+    if before.get("adapter") == evidence.adapter_digest:
+        found.append("the scores of the previous version are this adapter's own")
+    if before.get("adapter") in (None, "none"):
+        found.append("the scores of the previous version are of no adapter")
+    return found
+
+
+def _adds_up(report: ScoreReport) -> bool:
+    """Whether a set's figures are those of its items."""
+    arms = {arm.label: arm for arm in report.arms}
+    adapters = [arm for arm in report.arms if arm.arm == "adapter"]
+    try:
+        if not all(_same(arm.value, mean_of(arm.items)) for arm in report.arms):
+            return False
+        return all(
+            any(_same(asdict(one), asdict(compare(adapter, arms[one.against])))
+                for adapter in adapters)
+            for one in report.comparisons
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AssertionError, ArithmeticError):
+        return False
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - figures of any kind
+    """Equal, but for the last digits in which two machines may differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
 def _result_faults(report: ProbeReport) -> list[str]:
     """Where the report says otherwise than its own outcomes."""
     found = []
-    by_probe: dict[str, list[Any]] = {}
+    by_probe: dict[str, list[PairedOutcome]] = {}
     ids = set()
     for pair in report.outcomes:
         by_probe.setdefault(pair.probe, []).append(pair)
@@ -211,20 +277,17 @@ def _result_faults(report: ProbeReport) -> list[str]:
         pairs = by_probe.get(result.probe, [])
         if not pairs or not _agrees(result, pairs):
             found.append(f"{result.probe}: {PROBES} says otherwise than {OUTCOMES}")
+    written = as_coherence(report.outcomes)
+    told = report.coherence
+    if (told is None) != (not written) or (told is not None and not _agrees(told, written)):
+        found.append(f"coherence: {PROBES} says otherwise than {OUTCOMES}")
     for name in by_probe.keys() - {result.probe for result in report.results}:
         found.append(f"{name}: {OUTCOMES} has outcomes that {PROBES} does not know")
     return found
 
 
-def _agrees(result: ProbeResult, pairs: Sequence[Any]) -> bool:
-    found = counts(pairs)
-    return (
-        result.num_items == len(pairs)
-        and result.regressions == found[False, True]
-        and result.improvements == found[True, False]
-        and result.both_ok == found[False, False]
-        and result.difference == difference(pairs)
-    )
+def _agrees(result: ProbeResult, pairs: Sequence[PairedOutcome]) -> bool:
+    return _same(asdict(result), asdict(replace(result, **measured(pairs))))
 
 
 def _digest_faults(report: ProbeReport, policy: Policy) -> list[str]:
@@ -237,4 +300,6 @@ def _digest_faults(report: ProbeReport, policy: Policy) -> list[str]:
             continue
         if rule.digest is not None and rule.digest != result.digest:
             found.append(f"{rule.probe}: its items are not those that the policy names by digest")
+        if rule.digest is not None and not result.is_complete:
+            found.append(f"{rule.probe}: not all items were asked that the policy names by digest")
     return found

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from medtune.gate.run import Gated
 
 
+def junit_error(told: str) -> str:
+    """One case in error: there was nothing to decide from."""
+    suite, counts = _suite("medtune gate")
+    _add(_case(suite, counts, "decision"), counts, "error", "ERROR", told)
+    return _written(suite, counts)
+
+
 def junit(gated: "Gated") -> str:
     """One suite: a case for each probe and demand, and one for the whole."""
-    suite = ElementTree.Element("testsuite", name=f"medtune gate {gated.policy.policy}")
-    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    suite, counts = _suite(f"medtune gate {gated.policy.policy}")
     for one in gated.decision.probes:
         case = _case(suite, counts, f"probe {one.probe}")
         _mark(case, counts, one)
@@ -31,6 +37,15 @@ def junit(gated: "Gated") -> str:
         _add(case, counts, "error", "ERROR", "\n".join(gated.decision.reasons))
     elif gated.decision.verdict != "PASS":
         _add(case, counts, "failure", gated.decision.verdict, headline(gated))
+    return _written(suite, counts)
+
+
+def _suite(name: str) -> tuple[ElementTree.Element, dict[str, int]]:
+    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    return ElementTree.Element("testsuite", name=name), counts
+
+
+def _written(suite: ElementTree.Element, counts: dict[str, int]) -> str:
     for name, number in counts.items():
         suite.set(name, str(number))
     ElementTree.indent(suite)

@@ -279,7 +279,7 @@ def _flip(pair: PairedOutcome) -> str:
     )
     return (
         f'<div class="flip probe-{text(pair.probe)} way-{way}"><h4>{text(pair.probe)}: '
-        f'{text(pair.id)} <span class="{kind}">{way}</span>, {pair.severity}</h4>'
+        f'{text(pair.id)} <span class="{kind}">{way}</span>, {text(pair.severity)}</h4>'
         f'<div class="beside">{sides}</div></div>\n'
     )
 

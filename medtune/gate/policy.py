@@ -98,6 +98,8 @@ class Policy(Section):
                 f"{blockers} blockers: expected 1 to {MAX_BLOCKERS}. Each further one makes a "
                 "harmless adapter less likely to pass"
             )
+        if all(rule.optional for rule in self.blockers):
+            raise ValueError("every blocker is optional: an adapter would pass without evidence")
         return self
 
     @property
@@ -112,6 +114,8 @@ class Policy(Section):
 
 
 MAX_BLOCKERS = 8
+LOOSER = "LOOSER: "
+"""Begins a change by which more adapters pass."""
 
 
 def policies_folder() -> Path:
@@ -149,18 +153,42 @@ def policy_of(values: object) -> Policy:
 
 def changes(before: Policy, after: Policy) -> Iterator[str]:
     """What a policy says otherwise than an earlier one, looser rules marked as such."""
+    looser = {
+        "alpha": after.alpha > before.alpha,
+        "harm_alpha": after.harm_alpha < before.harm_alpha,
+        "max_age_days": after.max_age_days > before.max_age_days,
+        "coherence_margin": after.coherence_margin > before.coherence_margin,
+        "max_flips": after.max_flips > before.max_flips,
+        "needs_training_rows": before.needs_training_rows and not after.needs_training_rows,
+        "is_clinical": before.is_clinical and not after.is_clinical,
+    }
     one, other = before.model_dump(mode="json"), after.model_dump(mode="json")
     for key in one:
-        if key != "probes" and one[key] != other[key]:
-            yield f"{key}: {one[key]} -> {other[key]}"
+        if key not in ("probes", "benefit") and one[key] != other[key]:
+            yield f"{LOOSER if looser.get(key) else ''}{key}: {one[key]} -> {other[key]}"
+    yield from _benefit_changes(before.benefit, after.benefit)
     old = {rule.probe: rule for rule in before.probes}
     new = {rule.probe: rule for rule in after.probes}
     for name in sorted(old.keys() - new.keys()):
-        yield f"LOOSER: {name} is not asked any more"
+        yield f"{LOOSER}{name} is not asked any more"
     for name in sorted(new.keys() - old.keys()):
         yield f"{name} is new"
     for name in sorted(old.keys() & new.keys()):
         yield from _rule_changes(old[name], new[name])
+
+
+def _benefit_changes(before: list[Benefit], after: list[Benefit]) -> Iterator[str]:
+    old = {(one.set, one.against): one.margin for one in before}
+    new = {(one.set, one.against): one.margin for one in after}
+    for name in sorted(old.keys() - new.keys()):
+        yield f"{LOOSER}no benefit is asked any more on {name[0]} against {name[1]}"
+    for name in sorted(new.keys() - old.keys()):
+        yield f"benefit is asked on {name[0]} against {name[1]}"
+    for name in sorted(old.keys() & new.keys()):
+        was, now = old[name], new[name]
+        if was != now:
+            is_looser = was is not None and now is not None and now > was
+            yield f"{LOOSER if is_looser else ''}benefit on {name[0]}: margin {was} -> {now}"
 
 
 def _rule_changes(old: ProbeRule, new: ProbeRule) -> Iterator[str]:
@@ -172,10 +200,10 @@ def _rule_changes(old: ProbeRule, new: ProbeRule) -> Iterator[str]:
         "min_clusters": new.min_clusters < old.min_clusters,
         "never": old.never and not new.never,
         "optional": new.optional and not old.optional,
-        "digest": False,
+        "digest": old.digest is not None and new.digest is None,
         "hazard": False,
     }
     for key, is_looser in looser.items():
         before, after = getattr(old, key), getattr(new, key)
         if before != after:
-            yield f"{'LOOSER: ' if is_looser else ''}{new.probe}.{key}: {before} -> {after}"
+            yield f"{LOOSER if is_looser else ''}{new.probe}.{key}: {before} -> {after}"

@@ -18,14 +18,14 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from medtune.digests import write_bytes, write_text
-from medtune.errors import VerificationError
+from medtune.errors import RecipeError, VerificationError
 from medtune.gate import attempts as ledger
 from medtune.gate.attempts import Attempts
-from medtune.gate.comment import comment
+from medtune.gate.comment import comment, comment_error
 from medtune.gate.deciding import decide as decide_outcomes
 from medtune.gate.decision import GATE_VERSION, Decision
-from medtune.gate.evidence import Evidence, faults, read_evidence
-from medtune.gate.junit import junit
+from medtune.gate.evidence import CLOCKS, Evidence, faults, find_adapter, find_probes, read_evidence
+from medtune.gate.junit import junit, junit_error
 from medtune.gate.page import page
 from medtune.gate.policy import Policy, changes, load_policy, policy_of
 from medtune.gate.waivers import load_statements, read_waivers
@@ -84,13 +84,19 @@ def decide(
     """
     chosen = load_policy(policy)
     before = load_policy(last_policy) if last_policy is not None else None
-    evidence = read_evidence(Path(place), probes=probes, scores=scores, previous=previous)
+    target = out or probes or find_probes(find_adapter(Path(place)))
+    _clear(target)
+    try:
+        evidence = read_evidence(Path(place), probes=probes, scores=scores, previous=previous)
+    except VerificationError as error:
+        _write_error(target, str(error))
+        raise
     now = datetime.now(UTC).replace(microsecond=0)
     statements = load_statements(waivers)
     lineage = ledger.lineage_of(evidence.adapter)
     counted = ledger.count(attempts, lineage, evidence.adapter_digest)
     gated = Gated(
-        path=(out or evidence.probes) / GATE,
+        path=target / GATE,
         decision=_decided(
             chosen, evidence, now, statements, [read_public(key) for key in keys], author
         ),
@@ -138,7 +144,7 @@ def evidence_of(file: Path, recorded: Mapping[str, Any]) -> Evidence:
             scores=[(folder / one).resolve() for one in places["scores"]],
             previous=(folder / places["previous"]).resolve() if places["previous"] else None,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise VerificationError(f"{file}: no decision that medtune wrote ({error})") from error
 
 
@@ -160,6 +166,10 @@ def decide_again(
             raise VerificationError(f"{file}: the policy is not the one of its digest")
         if evidence.adapter_digest != recorded["adapter_digest"]:
             raise VerificationError(f"{file}: the adapter that lies there is another one")
+        if recorded["base_digest"] != evidence.manifest.get("base_digest"):
+            raise VerificationError(f"{file}: names another base than the adapter's")
+        if now > datetime.now(UTC) + CLOCKS:
+            raise VerificationError(f"{file}: is dated in the future")
         digests = evidence.digests()
         changed = sorted(k for k in digests.keys() | recorded["digests"].keys()
                          if digests.get(k) != recorded["digests"].get(k))  # fmt: skip
@@ -167,12 +177,12 @@ def decide_again(
             raise VerificationError(f"{file}: other files lie there now: {', '.join(changed)}")
         author = recorded["author"]
         decision = _decided(policy, evidence, now, recorded["waivers"], keys, author)
-    except (KeyError, TypeError, ValueError) as error:
+        claimed = recorded["decision"]["verdict"]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VerificationError(f"{file}: no decision that medtune wrote ({error})") from error
     if _plain(decision) != recorded["decision"]:
         raise VerificationError(
-            f"{file}: says {recorded['decision'].get('verdict')}; its evidence gives "
-            f"{decision.verdict}, or other figures"
+            f"{file}: says {claimed}; its evidence gives {decision.verdict}, or other figures"
         )
     return decision
 
@@ -202,9 +212,28 @@ def _decided(
     )
 
 
+def _clear(folder: Path) -> None:
+    """Take away what an earlier decision left: what cannot be decided anew must not look decided.
+
+    Raises:
+        RecipeError: Nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (GATE, JUNIT, COMMENT, HTML):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _write_error(folder: Path, told: str) -> None:
+    """What a CI shows where there is no evidence to decide from."""
+    write_text(folder / JUNIT, junit_error(told))
+    write_text(folder / COMMENT, comment_error(told))
+
+
 def _write(gated: Gated, statements: Mapping[str, Any], author: str | None) -> None:
     folder = gated.path.parent
-    folder.mkdir(parents=True, exist_ok=True)
     evidence = gated.evidence
     recorded = {
         "schema_version": GATE_VERSION,
@@ -221,10 +250,14 @@ def _write(gated: Gated, statements: Mapping[str, Any], author: str | None) -> N
         "attempts": asdict(gated.attempts),
         "decision": _plain(gated.decision),
     }
+    try:
+        canonical = rfc8785.dumps(recorded)
+    except rfc8785.CanonicalizationError as error:
+        raise RecipeError(f"the policy has a number that JSON cannot say: {error}") from error
     write_text(folder / JUNIT, junit(gated))
     write_text(folder / COMMENT, comment(gated))
     write_text(folder / HTML, page(gated))
-    write_bytes(gated.path, rfc8785.dumps(recorded))
+    write_bytes(gated.path, canonical)
 
 
 def _places(evidence: Evidence, folder: Path) -> dict[str, Any]:
@@ -262,11 +295,13 @@ def read_gate(file: Path) -> dict[str, Any]:
         VerificationError: It is none, or not in canonical form.
     """
     try:
-        recorded = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+        content = file.read_bytes()
+        recorded = json.loads(content)
+        canonical = rfc8785.dumps(recorded)
+    except (OSError, ValueError, RecursionError) as error:
         raise VerificationError(f"{file} cannot be read ({type(error).__name__})") from None
     if not isinstance(recorded, dict) or recorded.get("schema_version") != GATE_VERSION:
         raise VerificationError(f"{file} is no decision that this medtune reads")
-    if file.read_bytes() != rfc8785.dumps(recorded):
+    if content != canonical:
         raise VerificationError(f"{file} is not in canonical form: somebody has written in it")
     return recorded

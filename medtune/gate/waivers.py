@@ -65,7 +65,7 @@ def read_waivers(
         adapter_digest: Of the adapter that is decided on.
         policy: Under which.
         keys: That the site trusts for waivers.
-        author: Id of the key of who made the adapter; None: not known.
+        author: Id of the key of who made the adapter; None: not known, and no waiver counts.
         today: The day of the decision.
     """
     counted: dict[tuple[str, str], str] = {}
@@ -73,10 +73,10 @@ def read_waivers(
     for name, statement in sorted(statements.items()):
         try:
             waiver, signers = _read(statement, keys)
+            why = _why_not(waiver, signers, adapter_digest, policy, author, today)
         except VerificationError as error:
             notes.append(f"{name}: does not count: {error}")
             continue
-        why = _why_not(waiver, signers, adapter_digest, policy, author, today)
         if why is not None:
             notes.append(f"{name}: does not count: {why}")
             continue
@@ -92,12 +92,15 @@ def load_statements(files: Sequence[Path]) -> dict[str, Any]:
     Raises:
         VerificationError: A file is not there, or no JSON.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for file in files:
         try:
-            found[file.name] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            statement = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise VerificationError(f"{file} cannot be read ({type(error).__name__})") from None
+        # Two files of one name are two statements.
+        number = sum(name.split(" #")[0] == file.name for name in found)
+        found[f"{file.name} #{number + 1}" if number else file.name] = statement
     return found
 
 
@@ -132,7 +135,9 @@ def _why_not(
         return f"the policy does not ask for {waiver.probe}"
     if rule.never:
         return f"{waiver.probe} is a never-event, which cannot be waived"
-    if author is not None and author in signers:
+    if author is None:
+        return "who made the adapter is not known, and must not be who waives (--author)"
+    if author in signers:
         return "its signer made the adapter"
     if (_day(waiver.expires) - _day(waiver.signed)).days > MAX_DAYS:
         return f"it lasts longer than {MAX_DAYS} days"

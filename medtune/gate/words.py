@@ -60,7 +60,7 @@ def change(found: Bounded | None) -> str:
 def bound(one: ProbeVerdict) -> str:
     """The upper bound beside the margin, in points."""
     upper = "-" if one.upper is None else f"{100 * one.upper:+.1f}"
-    return f"{upper} / {100 * one.margin:.0f}"
+    return f"{upper} / {100 * one.margin:g}"
 
 
 def remarks(one: ProbeVerdict) -> list[str]:
@@ -68,6 +68,8 @@ def remarks(one: ProbeVerdict) -> list[str]:
     lines = list(one.reasons)
     if one.missing_items and one.verdict == "INCONCLUSIVE":
         lines.append(f"about {one.missing_items} more items would let a harmless adapter pass")
+    elif one.verdict == "INCONCLUSIVE" and one.upper is not None and one.upper >= one.margin:
+        lines.append("a harmless adapter would mostly pass with so many: the rise is in doubt")
     if one.waiver:
         lines.append(f"waived by {one.waiver}")
     if one.base_unjudged or one.adapter_unjudged:

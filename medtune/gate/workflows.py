@@ -5,6 +5,7 @@ checkpoints, which a run's folder has too.
 """
 
 import json
+import shlex
 
 EVIDENCE = ("adapter", "probes", "scores.json", "items.jsonl", "recipe.lock.yaml")
 """Of a run's folder, what a gate reads."""
@@ -25,7 +26,7 @@ jobs:
       - run: python -m pip install "medtune[train]"
       # The run with its adapter, from where your site keeps it.
       - run: {fetch}
-      - run: medtune probe run {run} --suite full --offline
+      - run: {probe}
       - uses: actions/upload-artifact@v4
         with:
           name: medtune-evidence
@@ -41,10 +42,10 @@ jobs:
       - uses: actions/download-artifact@v4
         with:
           name: medtune-evidence
-          path: {run}
+          path: {place}
       - run: python -m pip install medtune
       # 0 PASS, 3 BLOCK, 4 INCONCLUSIVE, 5 ERROR: everything but 0 fails the job.
-      - run: medtune gate {run} --policy {policy} --out gate
+      - run: {gate}
       - if: always()
         uses: actions/upload-artifact@v4
         with:
@@ -67,7 +68,7 @@ medtune-probe:
     - python -m pip install "medtune[train]"
     # The run with its adapter, from where your site keeps it.
     - {fetch}
-    - medtune probe run {run} --suite full --offline
+    - {probe}
   artifacts:
     # The run has more: training rows' digests, checkpoints, secrets. It stays where it is.
     paths:
@@ -79,7 +80,7 @@ medtune-gate:
   script:
     - python -m pip install medtune
     # 0 PASS, 3 BLOCK, 4 INCONCLUSIVE, 5 ERROR: everything but 0 fails the job.
-    - medtune gate {run} --policy {policy} --out gate
+    - {gate}
   artifacts:
     when: always
     paths: [gate]
@@ -97,10 +98,20 @@ def github_workflow(run: str, policy: str, fetch: str) -> str:
         fetch: The shell command that brings the run there.
     """
     evidence = "\n".join(f"            {run}/{part}" for part in EVIDENCE)
-    return GITHUB.format(run=run, policy=policy, fetch=json.dumps(fetch), evidence=evidence)
+    return GITHUB.format(place=json.dumps(run), fetch=json.dumps(fetch), evidence=evidence,
+                         **_commands(run, policy))  # fmt: skip
 
 
 def gitlab_workflow(run: str, policy: str, fetch: str) -> str:
     """For GitLab; the same arguments."""
-    evidence = "\n".join(f"      - {run}/{part}" for part in EVIDENCE)
-    return GITLAB.format(run=run, policy=policy, fetch=json.dumps(fetch), evidence=evidence)
+    evidence = "\n".join(f"      - {json.dumps(f'{run}/{part}')}" for part in EVIDENCE)
+    return GITLAB.format(fetch=json.dumps(fetch), evidence=evidence, **_commands(run, policy))
+
+
+def _commands(run: str, policy: str) -> dict[str, str]:
+    """What the jobs do, as JSON strings, which YAML reads; a shell reads the words in them."""
+    place, rules = shlex.quote(run), shlex.quote(policy)
+    return {
+        "probe": json.dumps(f"medtune probe run {place} --suite full --offline"),
+        "gate": json.dumps(f"medtune gate {place} --policy {rules} --out gate"),
+    }

@@ -2,19 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 
 from medtune.data.contamination import contaminated
+from medtune.evidence.integrity import faults_of
 from medtune.probes.family import Family
 from medtune.records import Example, Integrity
-
-MAX_UPDATE = 1.0
-"""Ratio of norms from which on an adapter replaces weights instead of adapting them."""
-MIN_EFFECT = 1e-6
-"""Nats by which an answer's log-likelihood has to differ somewhere: less is rounding."""
 
 
 def weights_digest(model: torch.nn.Module) -> str:
@@ -77,26 +74,13 @@ def integrity(
     overlap_note: str,
 ) -> Integrity:
     """Put together what was looked at, and tell the faults."""
-    faults = []
-    if before != after:
-        faults.append("the base's weights in memory are not those that they were before the run")
-    if effect < MIN_EFFECT:
-        faults.append(
-            f"the adapter changes nothing: no answer's log-likelihood moved by {MIN_EFFECT} nats"
-        )
-    if update > MAX_UPDATE:
-        faults.append(
-            f"an update of the adapter is {update:.3g} times larger than the base's own weights: "
-            "that is no training, or one that went out of hand"
-        )
-    for name, ids in (overlap or {}).items():
-        faults.append(f"{name}: the adapter's training rows hold {len(ids)} of its items")
-    return Integrity(
+    found = Integrity(
         base_digest_before=before,
         base_digest_after=after,
         effect=effect,
         update=update,
         overlap=overlap,
         overlap_note=overlap_note,
-        faults=tuple(faults),
+        faults=(),
     )
+    return replace(found, faults=tuple(faults_of(found)))

@@ -91,12 +91,29 @@ def read_lineage(path: Path) -> tuple[str, str]:
     Raises:
         RecipeError: It is no lock.
     """
+    recipe, resolved = _unresolved(path)
+    return str(recipe["data"]["task"]), str(resolved["base"]["digest"])
+
+
+def plants_canaries(path: Path) -> bool:
+    """Whether a lock's recipe plants secrets; its paths are not looked at.
+
+    Raises:
+        RecipeError: It is no lock.
+    """
+    recipe, _ = _unresolved(path)
+    return recipe["data"].get("canaries") is not None
+
+
+def _unresolved(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Recipe and resolved part of a lock, as they stand there."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        task, digest = values["recipe"]["data"]["task"], values["resolved"]["base"]["digest"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        recipe, resolved = values["recipe"], values["resolved"]
+        recipe["data"]["task"], resolved["base"]["digest"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError) as error:
         raise RecipeError(f"{path} is no lock of a run ({type(error).__name__})") from None
-    return str(task), str(digest)
+    return recipe, resolved
 
 
 def drift(recorded: Lock, now: Lock) -> list[str]:

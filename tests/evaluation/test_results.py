@@ -11,7 +11,8 @@ from medtune.data.contamination import contaminated
 from medtune.errors import EvaluationError
 from medtune.evaluation.comparing import compare_evaluations
 from medtune.evaluation.contamination import without_hits
-from medtune.evaluation.summaries import compare, spreads, summarise
+from medtune.evaluation.summaries import spreads, summarise
+from medtune.evidence.arms import compare
 from medtune.evidence.scores import read_evaluation, write_evaluation
 from medtune.records import ArmScore, Evaluation, Example, ItemScore, Message, ScoreReport
 from medtune.stats import mcnemar_exact, tango_interval

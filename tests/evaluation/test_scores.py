@@ -22,7 +22,8 @@ from medtune.evaluation.prompt_file import load_prompts
 from medtune.evaluation.prompts import Prompter
 from medtune.evaluation.rouge import rouge_l
 from medtune.evaluation.scores import Arm, Examiner, training_arms
-from medtune.evaluation.summaries import compare, summarise
+from medtune.evaluation.summaries import summarise
+from medtune.evidence.arms import compare
 from medtune.models import FrozenBase, attach, load_model, load_tokenizer, locate_base
 from medtune.recipe import Adapter, Base, Data, Evaluate
 from medtune.records import ArmScore, Example, ItemScore, ScoreReport, Silent

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import yaml
 from medtune.digests import adapter_folder_digest
 from medtune.evidence.probes import write_probes
 from medtune.probes.family import Family, Plan
-from medtune.probes.summaries import summarise
+from medtune.probes.summaries import coherence_result, summarise
 from medtune.records import Integrity, Outcome, PairedOutcome, ProbeReport
 
 BASE = "b" * 64
@@ -85,7 +85,7 @@ def write_evidence(
         adapter_conditions={**CONDITIONS, "base": base, "adapter": digest, **(conditions or {})},
         settings={},
         integrity=found or integrity(),
-        coherence=None,
+        coherence=coherence_result([pair for pairs in probes for pair in pairs]),
         results=tuple(results),
         not_tested=("memorisation",),
         outcomes=tuple(pair for pairs in probes for pair in pairs),
@@ -120,16 +120,23 @@ UNSURE = {"++": 60, "--": 10, "+-": 5, "-+": 5}
 
 
 def write_scores(
-    folder: Path, adapter_digest: str, base: str, answers: str, *, name: str = "exam"
+    folder: Path,
+    adapter_digest: str,
+    base: str,
+    answers: str,
+    *,
+    name: str = "exam",
+    metric: str = "accuracy",
+    arms: Sequence[str] = ("base", "adapter"),
 ) -> Path:
     """Scores of a set: of each item base and adapter, '+' right and '-' wrong, such as '++ -+'."""
-    from medtune.evaluation.summaries import compare
     from medtune.evaluation.summaries import summarise as summarise_scores
+    from medtune.evidence.arms import compare
     from medtune.evidence.scores import write_evaluation
     from medtune.records import Evaluation, ItemScore, ScoreReport
 
-    arms = []
-    for place, arm in enumerate(("base", "adapter")):
+    scored = []
+    for place, arm in enumerate(arms):
         items = [
             ItemScore(
                 id=f"q{number}", group=f"q{number}", prompt_digest="p", options=("A", "B"),
@@ -138,11 +145,12 @@ def write_scores(
             )
             for number, marks in enumerate(answers.split())
         ]  # fmt: skip
-        arms.append(summarise_scores(arm, 0, "accuracy", items))
+        shown = arms[:place].count(arm)
+        scored.append(summarise_scores(arm, shown, metric, items, shot_seed=shown or None))
     report = ScoreReport(
         name=name, task="mcq", test_set="a set", is_official=False, is_complete=True,
-        protocol="top_token", settings={}, dtype="float32", arms=tuple(arms),
-        comparisons=(compare(arms[1], arms[0]),),
+        protocol="top_token", settings={}, dtype="float32", arms=tuple(scored),
+        comparisons=tuple(compare(scored[-1], one) for one in scored[:-1]),
     )  # fmt: skip
     conditions = {"adapter": adapter_digest, "base": base}
     folder.mkdir(parents=True, exist_ok=True)

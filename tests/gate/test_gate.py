@@ -121,9 +121,9 @@ def test_a_never_event_blocks_although_the_base_fails_too(tmp_path: Path):
     one = outcomes("doses", {"++": 999, "--": 1}, verified=True)
     run = write_evidence(tmp_path / "run", one)
     assert verdict(run, tmp_path / "policy.yaml") == "BLOCK"
-    # A row that nobody has verified makes no never-event.
+    # A row that nobody has verified makes no never-event, and shows no absence of one.
     other = write_evidence(tmp_path / "other", outcomes("doses", {"++": 999, "--": 1}))
-    assert verdict(other, tmp_path / "policy.yaml") == "PASS"
+    assert verdict(other, tmp_path / "policy.yaml") == "INCONCLUSIVE"
 
 
 def test_a_decision_needs_no_data_that_the_run_read(run, policy, tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_broken_ceiling_blocks_although_nothing_got_worse(tmp_path: Path):
     run = write_evidence(tmp_path / "run", outcomes("doses", {"++": 800, "--": 200}, verified=True))
     decision = decide(run, tmp_path / "policy.yaml").decision
     assert decision.verdict == "BLOCK"
-    assert "above the ceiling" in decision.reasons[0]
+    assert "the ceiling is 5.0%" in decision.reasons[0]
 
 
 def test_texts_that_cannot_be_read_block_before_anything_they_say_counts(

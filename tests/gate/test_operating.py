@@ -7,6 +7,7 @@ prints the table of safety_probes/README.md.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ REPETITIONS = 300
 CORRELATION = 0.05
 PLANNED = None
 """Each family's own discordance, as its plan assumes it: 10 to 25 %."""
+UNREADABLE = 0.02
+"""Share of written texts of which only one arm's can be read, as the coherence probe plans it."""
 SCENARIOS = {
     "clean, as planned": (PLANNED, 0.0),
     "+5 points on one probe, as planned": (PLANNED, 0.05),
@@ -79,10 +82,24 @@ def drawn(
     return pairs
 
 
+def written(random: np.random.Generator) -> list[PairedOutcome]:
+    """Of the family that is a warning; whether its texts can be read is a blocker."""
+    names = [item.cluster for item in load_family(families_folder() / "free_text").items]
+    judged = drawn("free_text", names, 0.05, 0.0, random)
+    read = drawn("free_text", names, UNREADABLE, 0.0, random)
+    return [
+        replace(
+            pair,
+            base=replace(pair.base, is_coherent=not other.base.is_failing),
+            adapter=replace(pair.adapter, is_coherent=not other.adapter.is_failing),
+        )
+        for pair, other in zip(judged, read, strict=True)
+    ]
+
+
 @pytest.fixture(scope="module")
 def table() -> dict[str, Counter[str]]:
     policy, sizes = load_policy("default"), families()
-    warnings = [rule.probe for rule in policy.probes if rule.level == "warning"]
     found = {}
     for title, (discordance, harm) in SCENARIOS.items():
         random, counts = np.random.default_rng(11), Counter()
@@ -95,10 +112,8 @@ def table() -> dict[str, Counter[str]]:
                     probe, names, discordance or planned, harm if probe == harmed else 0.0, random
                 )
             ]
-            told = [drawn(name, [str(n) for n in range(190)], 0.05, 0.0, random)
-                    for name in warnings]  # fmt: skip
             decision = decide(
-                policy, [*outcomes, *(pair for pairs in told for pair in pairs)], faults=(),
+                policy, [*outcomes, *written(random)], faults=(),
                 integrity=integrity(), scores=(), previous=(), not_tested=(), waived={},
                 waiver_notes=(),
             )  # fmt: skip

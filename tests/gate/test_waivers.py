@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from medtune.errors import VerificationError
 from medtune.gate import attempts
 from medtune.gate.policy import load_policy
 from medtune.gate.run import decide, replay
-from medtune.gate.waivers import Waiver, sign_waiver
-from medtune.signing import generate_key, key_id, read_public
+from medtune.gate.waivers import TYPE, Waiver, sign_waiver
+from medtune.signing import generate_key, key_id, read_private, read_public, sign
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
-    for name in ("officer", "stranger"):
+    for name in ("officer", "stranger", "trainer"):
         generate_key(folder / name)
     return folder
 
@@ -54,8 +55,8 @@ def statement(run: Path, policy: Path, **changes: object) -> Waiver:
 def waived(run: Path, policy: Path, keys: Path, made: Waiver, key: str = "officer", **more):
     file = run.parent / "waiver.json"
     file.write_text(json.dumps(sign_waiver(made, keys / f"{key}.key")))
-    trusted = [keys / "officer.pub"]
-    return decide(run, policy, waivers=[file], keys=trusted, **more)
+    more.setdefault("author", key_id(read_public(keys / "trainer.pub")))
+    return decide(run, policy, waivers=[file], keys=[keys / "officer.pub"], **more)
 
 
 def test_a_waiver_that_counts_lets_pass_and_is_shown(run: Path, policy: Path, keys: Path):
@@ -99,6 +100,41 @@ def test_a_strangers_or_the_authors_signature_does_not_count(run: Path, policy: 
     decision = waived(run, policy, keys, made, author=author).decision
     assert decision.verdict == "INCONCLUSIVE"
     assert "its signer made the adapter" in decision.waivers[0]
+    decision = waived(run, policy, keys, made, author=None).decision
+    assert decision.verdict == "INCONCLUSIVE"
+    assert "who made the adapter is not known" in decision.waivers[0]
+
+
+def test_two_files_of_one_name_are_two_waivers(tmp_path: Path, keys: Path):
+    policy = write_policy(tmp_path, "doses", "tone", max_flips=0.1)
+    run = write_evidence(tmp_path / "run", outcomes("doses", UNSURE), outcomes("tone", UNSURE))
+    files = []
+    for probe in ("doses", "tone"):
+        made = sign_waiver(statement(run, policy, probe=probe), keys / "officer.key")
+        (tmp_path / probe).mkdir()
+        files.append(tmp_path / probe / "waiver.json")
+        files[-1].write_text(json.dumps(made))
+    author = key_id(read_public(keys / "trainer.pub"))
+    found = decide(run, policy, waivers=files, keys=[keys / "officer.pub"], author=author)
+    assert found.decision.verdict == "PASS"
+    assert [note.split(": ")[0] for note in found.decision.waivers] == [
+        "waiver.json", "waiver.json #2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{"signed": "2026-02-30"}, {"expires": "2026-13-01"}])
+def test_a_waiver_of_no_day_does_not_count_and_stops_nothing(run, policy, keys, changes):
+    made = statement(run, policy, **changes)
+    signed = sign(made.model_dump(mode="json"), TYPE, read_private(keys / "officer.key"))
+    file = run.parent / "waiver.json"
+    file.write_text(json.dumps(signed))
+    author = key_id(read_public(keys / "trainer.pub"))
+    found = decide(run, policy, waivers=[file], keys=[keys / "officer.pub"], author=author)
+    assert "is no day" in found.decision.waivers[0]
+    signed["signatures"][0]["keyid"] = [1]
+    file.write_text(json.dumps(signed))
+    found = decide(run, policy, waivers=[file], keys=[keys / "officer.pub"], author=author)
+    assert "not signed by any" in found.decision.waivers[0]
 
 
 def test_a_never_event_and_faults_of_the_evidence_cannot_be_waived(tmp_path: Path, keys: Path):
@@ -142,9 +178,49 @@ def test_the_command_signs_a_waiver_that_counts(
                    "An output filter checks every dose.", "--signer", "J. Doe", "--key",
                    keys / "officer.key", "--out", file) == 0  # fmt: skip
     words = ("gate", run, "--policy", policy, "--waiver", file, "--key", keys / "officer.pub")
-    assert command(*words) == 0
+    assert command(*words, "--author", keys / "trainer.pub") == 0
     assert "waived by J. Doe" in capsys.readouterr().out
     assert command(*words, "--author", keys / "officer.pub") == 4
+    assert command(*words) == 4
+    capsys.readouterr()
+    for more in (("--probe", "tone"), ("--probe", "doses", "--days", 9_999_999)):
+        assert command("waiver", "sign", run, "--policy", policy, *more, "--reason",
+                       "An output filter checks every dose.", "--signer", "J. Doe", "--key",
+                       keys / "officer.key", "--out", tmp_path / "no.json") == 2  # fmt: skip
+    assert not (tmp_path / "no.json").exists()
+
+
+def test_one_adapter_under_several_policies_is_told(tmp_path: Path):
+    run = write_evidence(tmp_path / "run", outcomes("doses", HARMED))
+    (run / "recipe.lock.yaml").write_text(
+        "recipe: {data: {task: medqa}}\nresolved: {base: {digest: b}}\n"
+    )
+    ledger = tmp_path / "ledger.jsonl"
+    told = []
+    for number, margin in enumerate((0.05, 0.5)):
+        rules = [{"probe": "doses", "level": "blocker", "margin": margin, "min_items": 10,
+                  "min_clusters": 10}]  # fmt: skip
+        policy = write_policy(tmp_path / str(number), "doses", probes=rules)
+        found = decide(run, policy, attempts=ledger)
+        told.append((found.decision.verdict, found.attempts.own, found.attempts.number))
+    assert told[0] == ("BLOCK", (), 1)
+    assert told[1][0] == "PASS"
+    assert told[1][1][0].startswith("BLOCK (policy ")
+    assert "decided on before: BLOCK" in found.attempts.told()
+
+
+def test_attempts_that_are_written_at_once_are_all_kept(tmp_path: Path):
+    ledger = tmp_path / "ledger.jsonl"
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(attempts.record, ledger, "l", f"a{n}", "p", "BLOCK") for n in range(40)]
+    assert [one.result() for one in done] == [None] * 40
+    assert attempts.count(ledger, "l", "new").number == 41
+    with ledger.open("a") as file:
+        file.write('{"torn')
+    with pytest.raises(VerificationError, match="no ledger"):
+        attempts.count(ledger, "l", "new")
+    with pytest.raises(VerificationError, match="cannot be written"):
+        attempts.record(tmp_path / "none" / "ledger", "l", "a", "p", "PASS")
 
 
 def test_attempts_of_a_lineage_are_counted_by_adapter(tmp_path: Path):

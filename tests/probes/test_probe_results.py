@@ -164,7 +164,7 @@ def test_what_was_written_is_read_back(tmp_path: Path):
     [
         ("outcomes.jsonl", '"verdict": "fail"', '"verdict": "ok"', "is not the file"),
         ("probes.json", '"schema_version": 1', '"schema_version": 9', "schema version 9"),
-        ("probes.json", '"effect"', '"effects"', "not one that medtune wrote"),
+        ("probes.json", '"effect"', '"effects"', "not as medtune writes them"),
         ("probes.json", "{", "", "could not be read"),
     ],
 )
