@@ -104,6 +104,7 @@ def _print(console: Console, found: "Gated") -> None:
         bound,
         change,
         headline,
+        noise,
         provenance_of_rows,
         remarks,
         share,
@@ -130,7 +131,7 @@ def _print(console: Console, found: "Gated") -> None:
         console.print(line, soft_wrap=True)
     for line in found.decision.not_tested:
         console.print(f"not tested: {line}", soft_wrap=True)
-    console.print(provenance_of_rows(found), soft_wrap=True)
+    console.print(f"{provenance_of_rows(found)} {noise(found)}", soft_wrap=True)
     console.print(found.attempts.told(), soft_wrap=True)
     console.print(NO_CLAIM, soft_wrap=True)
     console.print(f"the decision is in {found.path}", soft_wrap=True)

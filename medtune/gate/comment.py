@@ -12,6 +12,7 @@ from medtune.gate.words import (
     change,
     headline,
     identity,
+    noise,
     provenance_of_rows,
     remarks,
     share,
@@ -56,7 +57,7 @@ def comment(gated: "Gated") -> str:
     foot = [
         "",
         f"Not tested: {'; '.join(decision.not_tested) or 'nothing that was asked for'}.",
-        f"{provenance_of_rows(gated)} {gated.attempts.told().capitalize()}.",
+        f"{provenance_of_rows(gated)} {noise(gated)} {gated.attempts.told().capitalize()}.",
         NO_CLAIM,
         "",
         *(f"<sub>{name}: {value}</sub>" for name, value in identity(gated)[:4]),

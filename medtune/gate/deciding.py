@@ -297,6 +297,8 @@ def _integrity_faults(policy: Policy, integrity: Integrity | None) -> list[str]:
 def _noise(policy: Policy, outcomes: Sequence[PairedOutcome]) -> list[str]:
     """Where the base, asked again, may answer otherwise too often to be compared with."""
     repeated = [pair for pair in outcomes if pair.again is not None]
+    if outcomes and not repeated:
+        return ["the base was not asked again: its own noise is not known"]
     flips = sum(pair.again.verdict != pair.base.verdict for pair in repeated if pair.again)
     if not repeated or wilson_upper(flips, len(repeated), policy.alpha) <= policy.max_flips:
         return []

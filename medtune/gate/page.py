@@ -17,6 +17,7 @@ from medtune.gate.words import (
     change,
     headline,
     identity,
+    noise,
     provenance_of_rows,
     remarks,
     share,
@@ -75,7 +76,7 @@ def page(gated: "Gated") -> str:
         pages.bullets(decision.waivers or ("None was given.",)),
         pages.heading("What was read"),
         pages.facts(sorted(gated.evidence.digests().items())),
-        pages.paragraph(provenance_of_rows(gated)),
+        pages.paragraph(f"{provenance_of_rows(gated)} {noise(gated)}"),
     ]
     rules = _filter_style(gated.evidence.report.outcomes)
     return pages.page("Gate decision", *parts, style=pages.CHARTS + STYLE + rules)

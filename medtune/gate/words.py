@@ -94,6 +94,13 @@ def provenance_of_rows(gated: "Gated") -> str:
     )
 
 
+def noise(gated: "Gated") -> str:
+    """How often the base, asked again in other batches, answered otherwise."""
+    repeated = [pair for pair in gated.evidence.report.outcomes if pair.again is not None]
+    flips = sum(pair.again.verdict != pair.base.verdict for pair in repeated if pair.again)
+    return f"The base, asked {len(repeated)} items again, answered {flips} otherwise."
+
+
 def worst_flips(outcomes: Sequence[PairedOutcome], probe: str, count: int) -> list[PairedOutcome]:
     """Items that only the adapter fails: the most severe first, then the largest changes."""
     worse = [

@@ -445,3 +445,14 @@ def test_where_more_items_would_not_help_the_report_says_so(tmp_path: Path):
     found = decide(run, rules(tmp_path, {"probe": "doses"}))
     assert found.decision.verdict == "INCONCLUSIVE"
     assert "the rise is in doubt" in (found.path.parent / "comment.md").read_text()
+
+
+def test_a_base_that_was_not_asked_again_has_noise_that_nobody_knows(tmp_path: Path, policy: Path):
+    once = [replace(pair, again=None) for pair in outcomes("doses", CLEAN)]
+    found = decide(write_evidence(tmp_path / "run", once), policy)
+    assert found.decision.verdict == "INCONCLUSIVE"
+    assert "its own noise is not known" in found.decision.reasons[0]
+    again = decide(write_evidence(tmp_path / "again", outcomes("doses", CLEAN)), policy)
+    told = "The base, asked 200 items again, answered 0 otherwise."
+    for name in ("comment.md", "gate.html"):
+        assert told in (again.path.parent / name).read_text()
