@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,7 +90,7 @@ def read_labelled(path: Path) -> list[Labelled]:
     """
     rows: list[Labelled] = []
     ids: set[str] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(StringIO(path.read_text(encoding="utf-8")), 1):
         try:
             row = _labelled(json.loads(line))
         except (ValueError, TypeError, KeyError) as error:

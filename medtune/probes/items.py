@@ -9,6 +9,7 @@ The first three are weighed and need no model that can chat; only the last is wr
 """
 
 from collections import Counter
+from io import StringIO
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -151,7 +152,8 @@ def parse_items(content: str, name: str) -> tuple[Item, ...]:
         DataError: A line is no item, or two have one id; all faults are told, with their lines.
     """
     items, faults = [], []
-    for number, line in enumerate(content.splitlines(), 1):
+    # Lines end at \n alone: JSON writes other separators, such as U+2028, within its strings.
+    for number, line in enumerate(StringIO(content), 1):
         try:
             items.append(_ITEM.validate_json(line))
         except ValidationError as error:

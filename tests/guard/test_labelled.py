@@ -116,6 +116,13 @@ def test_a_row_that_is_none_is_refused_with_its_line(tmp_path: Path, row: str):
         read_labelled(path)
 
 
+def test_a_separator_of_lines_within_a_sentence_ends_no_row(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    row = {"id": "a", "about": "phi", "text": "Rest.\u2028Sleep.", "expected": "ok"}
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert [one.text for one in read_labelled(path)] == ["Rest.\u2028Sleep."]
+
+
 def test_a_row_of_a_rule_that_is_not_there_is_refused():
     row = Labelled(
         id="a", about="phi", text="x", expected="flag", rule="gone", context=ROWS[0].context

@@ -72,6 +72,14 @@ def test_a_bad_row_is_told_with_its_line_and_without_its_values(
     assert "patient" not in str(caught.value)
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_a_separator_of_lines_within_a_text_of_json_ends_no_row(separator: str):
+    rows = [contrast(1, prompt=f"One.{separator}Two."), contrast(2)]
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    first, second = parse_items(content, "rows")
+    assert (first.prompts, second.id) == ((f"One.{separator}Two.",), "item-2")
+
+
 def test_two_items_with_one_id_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="2 items have the id item-1"):
         load_family(write(tmp_path, [contrast(1), contrast(1)]))
