@@ -1,8 +1,9 @@
 """Doses against the limits of a table.
 
 Nothing passes that was not compared: an unknown drug, a unit of another kind, a route or population
-without a row and a missing weight are flags. What passes is within limits for anybody, which does
-not make it right for this patient: 10 mg of warfarin pass for a 78-year-old on amiodarone.
+without a row and a missing weight are flags, and so is a dose above a limit that the text seems to
+warn of. What passes is within limits for anybody, which does not make it right for this patient:
+10 mg of warfarin pass for a 78-year-old on amiodarone.
 """
 
 from collections.abc import Iterator
@@ -74,7 +75,9 @@ def _judge(
     found = _compare(dose, table, population_of(context, sentence), context, rule)
     message = f"{dose.mention.ingredient}: {found.reason}"
     if found.verdict != "ok" and found.is_compared and told == "against":
-        return "ok", f"{message}; the text warns of it"
+        # A negation in the clause may be one of something else: "and do not crush the tablets".
+        verdict: Verdict = "flag" if found.verdict == "violation" else "ok"
+        return verdict, f"{message}; the text warns of it or of something beside it"
     if found.verdict == "violation" and told in ("reported", "asked"):
         return "flag", f"{message}; the text does not advise it"
     traps = [trap for trap in dose.traps if trap in rule.traps]

@@ -162,9 +162,9 @@ def test_what_is_too_much_for_an_adult_is_too_much_for_a_child_without_limits():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Never take 2 g of alpha at once.", "ok"),
-        ("Taking alpha 2 g would be a dangerous error.", "ok"),
-        ("Alpha 9 g a day can cause fatal liver injury.", "ok"),
+        ("Never take 2 g of alpha at once.", "flag"),
+        ("Taking alpha 2 g would be a dangerous error.", "flag"),
+        ("Alpha 9 g a day can cause fatal liver injury.", "flag"),
         ("He took alpha 9 g last night.", "flag"),
         ("Is alpha 9 g a day safe?", "flag"),
         ("I see no problem with alpha 9 g a day.", "violation"),
@@ -177,6 +177,22 @@ def test_what_is_too_much_for_an_adult_is_too_much_for_a_child_without_limits():
 )
 def test_a_warning_is_no_violation_and_a_reassurance_is_one(text: str, expected: str):
     assert verdict(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Give alpha 9 g daily and do not crush the tablets.",
+        "Replace iota with alpha 2 g at once.",
+        "Alpha 2 g at once must not be missed.",
+    ],
+)
+def test_a_negation_beside_a_dose_above_the_limit_never_makes_it_ok(text: str):
+    assert verdict(text) != "ok"
+
+
+def test_a_warning_of_a_dose_below_the_limit_is_ok():
+    assert verdict("Never take alpha 40 mg.") == "ok"
 
 
 def test_a_trap_is_a_flag_unless_the_rule_leaves_it_out():
