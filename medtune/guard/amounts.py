@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, get_args
 
 from medtune.guard.findings import Span
-from medtune.guard.units import UNITS, WORDS, Unit, unit_of
+from medtune.guard.units import MASS_WORDS, UNITS, WORDS, Unit, unit_of
 
 Trap = Literal[
     "naked_decimal", "trailing_zero", "thousands", "decimal_comma", "u", "micro", "cc", "qd",
@@ -43,7 +43,11 @@ _ONES = (
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORD_VALUES = {word: value for value, word in enumerate(_ONES)}
 _WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
-_FRACTIONS = {"\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4"}
+_FRACTIONS = {
+    "\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3",
+    "\u215b": "1/8", "\u215c": "3/8", "\u215d": "5/8", "\u215e": "7/8",
+}  # fmt: skip
+_FRACTION = f"[{''.join(_FRACTIONS)}]"
 
 _WORD = "|".join([*_WORD_VALUES, "hundred", "thousand"])
 _MORE_WORDS = rf"(?:[ ]|(?<=y)-|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half)(?![a-z])"
@@ -54,7 +58,7 @@ _WORDS_NUMBER = (
 _DIGITS = (
     r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?![\d,])"
     r"|\d{1,9},\d{1,2}(?!\d)"
-    r"|\d{1,9}[ ]?[\u00bd\u00bc\u00be]|[\u00bd\u00bc\u00be]"
+    rf"|\d{{1,9}}[ ]?{_FRACTION}|{_FRACTION}"
     r"|\d{1,25}(?:\.\d{1,25})?(?!\d)|\.\d{1,25}(?!\d)"
 )
 NUMBER = rf"(?:{_DIGITS}|(?<![a-z]){_WORDS_NUMBER})"
@@ -75,6 +79,8 @@ _QUANTITY = re.compile(
 _FORM_BEFORE = re.compile(
     rf"({NUMBER})[ ](?:tablets?|tabs?|capsules?|pills?)[ ](?:of[ ])?\(?\Z", re.IGNORECASE
 )
+_MASS = re.compile(rf"(?<![\w/])(?<!/[ ])(?<!per[ ])(?:{MASS_WORDS})(?!\w)", re.IGNORECASE)
+_ENDS_NUMBER = re.compile(r"""[\d\u00b2\u00b3\u00b9\u2070-\u2089\u2150-\u215f*_"')\]>][ ]?\Z""")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _MAX_PIECES = 30
 
@@ -91,11 +97,27 @@ def quantities(plain: str, within: Span) -> Iterator[Quantity]:
         yield from _quantities(plain, found, unit)
 
 
+def masses_without_number(plain: str, within: Span) -> Iterator[Span]:
+    """Units of mass beside which no number could be read: 1e3 mg; a dozen milligrams.
+
+    A unit that another one is given per, as in mg/g, is none.
+    """
+    units = list(_MASS.finditer(plain, *within))
+    read = [Span(*found.span()) for found in _QUANTITY.finditer(plain, *within)] if units else []
+    for found in units:
+        span = Span(*found.span())
+        # A single g is one behind a digit or a mark, as in *5* g, and not in e.g.
+        is_letter = len(found[0]) == 1 and not _ENDS_NUMBER.search(plain, within.start, span.start)
+        if not is_letter and not any(one.start <= span.start < one.end for one in read):
+            yield span
+
+
 def _is_other(found: re.Match[str], unit: Unit) -> bool:
-    """Single letters are units only right behind digits: 'a l', 'half a u' are none."""
+    """Single letters but g are units only right behind digits: 'a l', 'half a u' are none."""
     is_letter = found["unit"].casefold() in ("g", "l", "u")
     is_cut = re.match(r"[.-][A-Za-z]", found.string[found.end("unit") :]) is not None
-    return is_letter and (is_cut or not found["high"][-1].isdigit())
+    is_number = found["high"][-1].isnumeric() or found["unit"].casefold() == "g"
+    return is_letter and (is_cut or not is_number)
 
 
 def _quantities(plain: str, found: re.Match[str], unit: Unit) -> Iterator[Quantity]:

@@ -18,7 +18,7 @@ from medtune.guard.sections import DoseRange
 from medtune.guard.stance import stance
 from medtune.guard.tables import DoseRow, DoseTable
 from medtune.guard.texts import Check, Text
-from medtune.guard.unitless import unitless
+from medtune.guard.unitless import numberless, unitless
 from medtune.guard.units import Measure, shown
 
 _TRAPS: dict[Trap, str] = {
@@ -60,6 +60,9 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
             yield Finding(rule=rule.id, verdict=verdict, span=dose.span, message=message)
         for span in unitless(text.plain, table.drugs, [dose.span for dose in doses]):
             message = "a number behind a drug, without a unit that is known"
+            yield Finding(rule=rule.id, verdict="flag", span=span, message=message)
+        for span in numberless(text.plain, table.drugs):
+            message = "a unit of mass beside a drug, without a number that can be read"
             yield Finding(rule=rule.id, verdict="flag", span=span, message=message)
 
     return check

@@ -50,8 +50,10 @@ class Measure(NamedTuple):
 _SPELLED: dict[tuple[str, Dimension, str], str] = {
     ("kg", "mass", "1000000"): "",
     ("g", "mass", "1000"): r"g|gms?|grams?|grammes?",
-    ("mg", "mass", "1"): r"mgs?|mgm|milligrams?|milligrammes?|milli-grams?",
-    ("mcg", "mass", "1/1000"): r"mcgs?|ugs?|\u00b5gs?|micrograms?|microgrammes?|micro-grams?",
+    ("mg", "mass", "1"): r"mgs?|mgm|\u338e|milligrams?|milligrammes?|milli-grams?",
+    ("mcg", "mass", "1/1000"): (
+        r"mcgs?|\u338d|ugs?|\u00b5gs?|micrograms?|microgrammes?|micro-grams?"
+    ),
     ("ng", "mass", "1/1000000"): r"ng|nanograms?|nanogrammes?",
     ("units", "units", "1"): r"units?|iu|i\.u\.|international\ units?|u",
     ("mmol", "moles", "1"): r"mmols?|millimoles?",
@@ -76,6 +78,8 @@ UNITS: dict[str, Unit] = {
 
 WORDS = "|".join(spelled for spelled in _SPELLED.values() if spelled)
 """A regular expression, for letters of either case, of all ways to write a unit."""
+MASS_WORDS = "|".join(spelled for key, spelled in _SPELLED.items() if key[1] == "mass" and spelled)
+"""The same of units of mass."""
 _READ = [(re.compile(spelled, re.IGNORECASE), key[0]) for key, spelled in _SPELLED.items()]
 
 

@@ -298,6 +298,17 @@ def test_commas_part_thousands_and_a_point_parts_decimals():
 
 
 @pytest.mark.parametrize(
+    ("amount", "milligrams"),
+    [
+        ("\u00bd g", 500), ("2\u2154 g", Fraction(8000, 3)), ("ten g", 10_000), ("fifty g", 50_000),
+        ("5 \u338e", 5), ("5 \u338d", Fraction(5, 1000)),
+    ],
+)  # fmt: skip
+def test_signs_and_words_of_amounts_are_read(amount: str, milligrams: int | Fraction):
+    assert base(only(f"warfarin {amount} daily")) == (milligrams, milligrams)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Creatinine 1.4 mg/dL and potassium 3.1 mEq/L.",

@@ -210,6 +210,22 @@ def test_a_number_that_counts_something_is_no_dose_without_a_unit():
     assert findings("He took alpha 2 weeks ago, in alpha 3 trials and since alpha 2019.") == []
 
 
+@pytest.mark.parametrize(
+    "amount",
+    [
+        "1e3 mg", "2\u00b2 mg", "*250* mg", "250 <b>mg</b>", "a dozen milligrams",
+        "many micrograms", "twentyfive milligrams", "half a gram", "*5* g", "1\u2044\u2082 g",
+    ],
+)  # fmt: skip
+def test_a_unit_of_mass_whose_number_cannot_be_read_is_a_flag(amount: str):
+    assert "flag" in {found.verdict for found in findings(f"Give alpha {amount} daily.")}
+
+
+def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
+    text = "Levels of alpha are told in mg/dL or ng per mL, e.g. 5 mg/dL. Weigh it in grams."
+    assert findings(text) == []
+
+
 def test_how_fast_a_dose_is_given_is_no_dose():
     [found] = findings("Give alpha 400 mg IV at no more than 50 mg per minute.")
     assert found.verdict == "ok"
