@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from medtune.guard.amounts import Trap
-from medtune.guard.doses import Dose, find_doses
+from medtune.guard.doses import MAX_TIMES_A_DAY, Dose, find_doses
 from medtune.guard.findings import Context, Finding, Population, Verdict, worst
 from medtune.guard.patients import population_of
 from medtune.guard.sections import DoseRange
@@ -56,8 +56,12 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
         for dose in doses:
             if _is_no_dose(dose) or _is_speed(dose, doses, table):
                 continue
-            verdict, message = _judge(text, dose, rule, table, context)
-            yield Finding(rule=rule.id, verdict=verdict, span=dose.span, message=message)
+            for one in (dose, *_as_rate(dose, table)):
+                verdict, message = _judge(text, one, rule, table, context)
+                yield Finding(rule=rule.id, verdict=verdict, span=dose.span, message=message)
+            if _lacks_rate(dose, doses, table):
+                message = "a drug that is never given at once, and how fast is not said"
+                yield Finding(rule=rule.id, verdict="flag", span=dose.span, message=message)
         for span in unitless(text.plain, table.drugs, [dose.span for dose in doses]):
             message = "a number behind a drug, without a unit that is known"
             yield Finding(rule=rule.id, verdict="flag", span=span, message=message)
@@ -179,9 +183,21 @@ class _Comparison:
             or self._above(single, "max_single_per_kg", "at once", per="kg")
             or self._above(daily, "max_daily_per_kg", "a day", per="kg")
         )
+        if not told and self._is_often_too_much():
+            self.missing = self.missing or "given so often, how many doses in all has to be said"
         if row.max_weekly is not None and weekly is None:
             self.missing = self.missing or "how often it is given is not said"
         return told
+
+    def _is_often_too_much(self) -> bool:
+        """Whether the number of doses, which a text does not say, decides: every 5 minutes."""
+        dose = self._dose
+        if dose.daily is not None or dose.times_high is None:
+            return False
+        least = dose.high * MAX_TIMES_A_DAY
+        return bool(
+            self._above(least, "max_daily", "") or self._above(least, "max_daily_per_kg", "", "kg")
+        )
 
     def under(self) -> str:
         """Which limit the dose is below; empty where it is below none."""
@@ -258,7 +274,29 @@ def _is_speed(dose: Dose, doses: list[Dose], table: DoseTable) -> bool:
     if not dose.measure.minutes or dose.mention is None or dose.mention.kind != "known":
         return False
     rows = table.by_ingredient[dose.mention.ingredient]
-    return not any(row.measure.minutes for row in rows) and any(
-        other.sentence == dose.sentence and other.mention == dose.mention and other is not dose
-        for other in doses
-    )
+    return not any(row.measure.minutes for row in rows) and any(_others(dose, doses))
+
+
+def _needs_rate(dose: Dose, table: DoseTable) -> bool:
+    if dose.mention is None or dose.mention.kind != "known":
+        return False
+    rows = table.by_ingredient[dose.mention.ingredient]
+    return any(row.needs_rate and row.route == dose.route for row in rows)
+
+
+def _as_rate(dose: Dose, table: DoseTable) -> Iterator[Dose]:
+    """The rate of a dose that is never given at once, where it can be told."""
+    if _needs_rate(dose, table) and (rate := dose.as_rate):
+        yield rate
+
+
+def _lacks_rate(dose: Dose, doses: list[Dose], table: DoseTable) -> bool:
+    is_told = dose.within_minutes or any(one.measure.minutes for one in _others(dose, doses))
+    return _needs_rate(dose, table) and not is_told
+
+
+def _others(dose: Dose, doses: list[Dose]) -> Iterator[Dose]:
+    """Other doses of the same drug in the same sentence."""
+    for other in doses:
+        if other.sentence == dose.sentence and other.mention == dose.mention and other is not dose:
+            yield other

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from medtune.guard.amounts import TABLETS, Quantity, Trap, quantities
+from medtune.guard.amounts import NUMBER, TABLETS, Quantity, Trap, quantities, value_of
 from medtune.guard.attribution import NEAR, drug_of
 from medtune.guard.findings import Span
 from medtune.guard.names import DrugNames, Mention
@@ -32,7 +32,7 @@ from medtune.guard.schedules import (
 from medtune.guard.sentences import sentences
 from medtune.guard.units import MINUTES_A_DAY, Measure, Unit
 
-_MAX_TIMES_A_DAY = Fraction(24)
+MAX_TIMES_A_DAY = Fraction(24)
 """More often than this is a series of doses, whose number a text has to say."""
 
 
@@ -57,6 +57,8 @@ class Dose:
     num_doses: int | None = None
     """How many doses in all."""
     route: Route | None = None
+    within_minutes: Fraction | None = None
+    """How long it takes to give, where that is said: over 20 minutes."""
     is_maximum: bool = False
     is_change: bool = False
     """An amount by which a dose is changed."""
@@ -88,7 +90,7 @@ class Dose:
         times = max(self.times_high, Fraction(1))
         if self.num_doses:
             times = min(times, Fraction(self.num_doses))
-        return None if times > _MAX_TIMES_A_DAY else self.high * times
+        return None if times > MAX_TIMES_A_DAY else self.high * times
 
     @property
     def weekly(self) -> Fraction | None:
@@ -97,10 +99,23 @@ class Dose:
             return self.high
         if self.measure.minutes or self.total_days or self.times_high is None:
             return 7 * self.daily if self.daily is not None and not self.num_doses else self.daily
-        if self.times_high > _MAX_TIMES_A_DAY:
+        if self.times_high > MAX_TIMES_A_DAY:
             return None
         times = 7 * self.times_high
         return self.high * (min(times, Fraction(self.num_doses)) if self.num_doses else times)
+
+    @property
+    def as_rate(self) -> "Dose | None":
+        """The same per hour; None where it is not said how long it takes to give."""
+        if not self.within_minutes:
+            return None
+        return replace(
+            self,
+            low=self.low * 60 / self.within_minutes,
+            high=self.high * 60 / self.within_minutes,
+            measure=self.measure._replace(minutes=60),
+            route="infusion",
+        )
 
 
 _MAXIMUM = re.compile(
@@ -123,6 +138,11 @@ _TOTAL_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AT_ONCE = re.compile(r"\bat[ ]once\b|\bsingle\b|\bper[ ]dose\b|\beach[ ]dose\b", re.IGNORECASE)
+_WITHIN = re.compile(
+    rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
+    rf"(?:[ ]?(?:-|to)[ ]?{NUMBER})?[ -]?(?:(?P<minutes>min(?:ute)?s?)|h(?:ou)?rs?|h)\b",
+    re.IGNORECASE,
+)
 _DILUENT_BEFORE = re.compile(r"\b(?:in|into)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
 _NO_DOSE_BEFORE = re.compile(
     r"(?:\bdispense[ds]?|\bdisp|\bqty|\bquantity|\brefills?|#|\bsupply(?:[ ]of)?|\bcontains?"
@@ -229,6 +249,7 @@ def _dose(
         total_days=days,
         num_doses=found.num_doses or num_doses(window.plain, after.end, window.end),
         route=_route(window, after),
+        within_minutes=_within_minutes(window.plain, after.end, window.end),
         is_maximum=is_maximum,
         is_change=is_change,
         form=quantity.form,
@@ -275,6 +296,15 @@ def _route(window: _Window, after: Tail) -> Route | None:
     if after.minutes and named not in (["transdermal"], ["inhaled"]):
         return "infusion"
     return named[0] if named else None
+
+
+def _within_minutes(plain: str, start: int, end: int) -> Fraction | None:
+    """Over how long a dose is given: over 20 minutes; of a range, the shortest."""
+    found = _WITHIN.search(plain, start, end)
+    if not found:
+        return None
+    number = found["number"].casefold()
+    return (value_of("one" if number in ("a", "an") else number)) * (1 if found["minutes"] else 60)
 
 
 def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:

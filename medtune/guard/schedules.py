@@ -115,7 +115,10 @@ def _interval(found: re.Match[str]) -> Schedule:
     return Schedule(times / longest, times / shortest)
 
 
-_NAMED_TIMES = {"once": "1", "twice": "2", "thrice": "3", "two": "2"}
+_NAMED_TIMES = {
+    "once": "1", "twice": "2", "thrice": "3", "second": "2", "third": "3", "fourth": "4",
+    "sixth": "6", "eighth": "8", "twelfth": "12",
+}  # fmt: skip
 
 
 def _range(found: re.Match[str]) -> tuple[Fraction, Fraction]:
@@ -139,23 +142,30 @@ def _total(found: re.Match[str]) -> Schedule:
 
 # In the order in which they are tried at one place; the first place in the text wins.
 _PATTERNS: list[tuple[str, Reader]] = [
-    # Three times a day; 3x/day; twice weekly; 2-3 times per week; up to eight times a day.
+    # Three times a day; 3x/day; twice weekly; 2-3 times per week; eight doses a day; 8/day.
     (
-        rf"(?P<n>once|twice|thrice|{_NUMBER}(?=[ ]?-?[ ]?(?:x|times?|to|or|-)))"
-        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>twice|{_NUMBER}))?[ ]?-?(?:x|times?)?"
+        rf"(?P<n>once|twice|thrice|{_NUMBER}(?=[ ]?-?[ ]?(?:x|times?|doses?|to|or|-"
+        r"|(?:a|per)[ ]day|/[ ]?d(?:ay)?(?![a-z]))))"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>twice|{_NUMBER}))?[ ]?-?(?:x|times?|doses?)?"
         r"(?:[ ](?:a|per|each|every|in[ ]a|in)[ ]|[ ]?/[ ]?|[ ]|-)"
         r"(?P<span>day|daily|d|week|weekly|wk|month|monthly|fortnight|24[ ]?h(?:ours|rs)?)",
         _times,
     ),
-    # Every 4 to 6 hours; q6h; q 6-8 h; 8-hourly; every other day.
+    # Every 4 to 6 hours; q6h; q.6.h.; 8-hourly; every third hour; 6 hours apart; every other day.
     (r"(?:every[ ]other|alternate|every[ ]second)[ ](?:day|night|morning|evening)s?|qod|q\.o\.d\.?",
      _fixed("1/2")),
     (r"(?:every[ ]other|every[ ]second|alternate)[ ]weeks?", _fixed("1/14")),
     (
-        rf"(?:every|each|q\.?|@)[ ]?(?P<n>{_NUMBER})(?:[ ]\(\d+\))?"
-        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ ]?-?{_HOURS}",
+        rf"(?:every|each|q\.?|@|intervals?[ ]of)[ ]?(?P<n>{_NUMBER})(?:[ ]\(\d+\)|[ ]an?(?=[ ]))?"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ .]?-?{_HOURS}",
         _interval,
     ),
+    (
+        rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ ]?-?{_HOURS}"
+        r"[ -](?:intervals?|apart)",
+        _interval,
+    ),
+    (rf"(?:every|each)[ ](?P<n>second|third|fourth|sixth|eighth|twelfth)[ ]{_HOURS}", _interval),
     (rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to)[ ]?(?P<m>{_NUMBER}))?[ -]?(?P<unit>h)ourly", _interval),
     (r"(?:every[ ]|each[ ]|q\.?)(?:hour|hr|h)|hourly", _fixed(24)),
     (r"every[ ](?:minute|min)", _fixed(MINUTES_A_DAY)),
@@ -194,7 +204,9 @@ _COUNT = re.compile(
     r"[ ](?:total[ ])?(?:doses|times|tablets)(?![ ]?(?:a|per|daily|in))",
     re.IGNORECASE | re.VERBOSE,
 )
-_TIMES = re.compile(r"(?<!\w)x[ ]?(?P<n>\d{1,2})(?![\w.]|[ ]?(?:d|h|w|m|tab|cap))", re.IGNORECASE)
+_TIMES = re.compile(
+    r"(?<!\w)x[ ]?(?P<n>\d{1,2})(?![\w.]|[ ]?(?:d|h|w|m|tab|cap|per|a[ ]|/))", re.IGNORECASE
+)
 _REPEAT_ONCE = re.compile(r"repeat(?:ed)?(?:[ ]\w+)?[ ]once|once[ ]repeated", re.IGNORECASE)
 
 

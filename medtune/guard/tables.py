@@ -59,6 +59,8 @@ class DoseRow(Section):
     a rate (route: infusion)."""
     usual: bool = False
     """Whether this route is meant where a text names none."""
+    needs_rate: bool = False
+    """Whether it is never given at once, so that a text has to say how fast."""
     min_single: Limit | None = None
     min_daily: Limit | None = None
     max_single: Limit | None = None
@@ -104,6 +106,8 @@ class DoseRow(Section):
         is_rate = measure.minutes is not None
         if is_rate and (self.max_daily is not None or self.names_per_kg):
             raise ValueError(f"{self.unit} is a rate: it has max_single alone")
+        if is_rate and self.needs_rate:
+            raise ValueError(f"{self.unit} is a rate: needs_rate is said of amounts")
         if is_rate != (self.route in ("infusion", "transdermal")):
             raise ValueError(
                 f"route: {self.route} does not go with {self.unit}; a rate is given by infusion or "

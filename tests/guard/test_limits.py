@@ -41,6 +41,8 @@ TABLE = DoseTable(
         row("iota", max_daily=100),
         row("kappa", max_single=100, max_single_per_kg=1.5),
         row("lambda", min_daily=10, max_daily=100),
+        row("mu", route="iv", unit="mEq", max_single=40, needs_rate=True),
+        row("mu", route="infusion", unit="mEq/hour", max_single=20),
     ],
 )
 
@@ -224,6 +226,43 @@ def test_a_unit_of_mass_whose_number_cannot_be_read_is_a_flag(amount: str):
 def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
     text = "Levels of alpha are told in mg/dL or ng per mL, e.g. 5 mg/dL. Weigh it in grams."
     assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    ("often", "expected"),
+    [
+        ("every 30 minutes", "flag"),
+        ("every half hour", "flag"),
+        ("every 30 minutes for 4 doses", "ok"),
+        ("20 minutes apart", "flag"),
+        ("8/day", "violation"),
+        ("in eight doses a day", "violation"),
+        ("\u00d7 8 per day", "violation"),
+        ("4/day", "ok"),
+    ],
+)
+def test_how_often_decides_where_each_dose_is_within_the_limits(often: str, expected: str):
+    assert verdict(f"Take alpha 1000 mg {often}.") == expected
+
+
+def test_a_small_dose_may_be_given_often_where_a_day_of_them_is_within_the_limit():
+    assert verdict("Give theta 1 unit subcutaneously every 30 minutes.") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Give mu 40 mEq IV push.", ["ok", "flag"]),
+        ("Give mu 40 mEq IV over 4 hours.", ["ok", "ok"]),
+        ("Give mu 40 mEq IV over one to two hours.", ["ok", "violation"]),
+        ("Give mu 40 mEq IV at 10 mEq/hour.", ["ok", "ok"]),
+        ("Give mu 40 mEq IV at 30 mEq/hour.", ["ok", "violation"]),
+    ],
+)
+def test_a_drug_that_is_never_given_at_once_needs_a_rate_within_its_limit(
+    text: str, expected: list[str]
+):
+    assert [found.verdict for found in findings(text)] == expected
 
 
 def test_how_fast_a_dose_is_given_is_no_dose():
