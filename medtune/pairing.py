@@ -15,7 +15,7 @@ from medtune.probes.family import Family
 from medtune.probes.figures import CALIBRATED, calibration, forgetting, general_text
 from medtune.probes.integrity import find_overlap, integrity, largest_update, weights_digest
 from medtune.probes.privacy import Examiner, Found, untested
-from medtune.probes.running import Arms, Asker
+from medtune.probes.running import Arms, Asker, Effect, largest_effect
 from medtune.probes.summaries import coherence_result, summarise
 from medtune.probes.texts import text_judge
 from medtune.records import Figure, PairedOutcome, ProbeReport, Progress
@@ -60,11 +60,11 @@ def probe_report(
     before = weights_digest(panel.model)
     context = panel.base.located.context_tokens
     asker = Asker(encoder=panel.encoder, context_tokens=context, repeat=settings["repeat"])
-    arms, effect, outcomes, results = _arms(panel), 0.0, list[PairedOutcome](), []
+    arms, effects, outcomes, results = _arms(panel), list[Effect](), list[PairedOutcome](), []
     figures, not_tested = list[Figure](), list[str]()
     for family in families:
         pairs, moved = asker.pairs(family, arms, text_judge(family), progress)
-        effect = max(effect, moved)
+        effects.append(moved)
         outcomes += pairs
         results.append(summarise(family, pairs))
         if family.name in CALIBRATED:
@@ -86,7 +86,7 @@ def probe_report(
         integrity=integrity(
             before=before,
             after=weights_digest(panel.model),
-            effect=effect,
+            effect=largest_effect(effects),
             update=largest_update(panel.model),
             overlap=overlap,
             overlap_note=overlap_note,

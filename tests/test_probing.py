@@ -159,6 +159,20 @@ def test_a_zero_adapter_shows_no_difference_and_is_called_one_without_effect(
     assert "changes nothing" in report.integrity.faults[0]
 
 
+def test_an_adapter_on_written_items_alone_has_effect_where_a_text_differs(
+    own_run: Path, tmp_path: Path
+):
+    site = write_family(tmp_path / "texts", [row for row in rows(24) if row["kind"] == "written"])
+    integrity = probed(own_run, site, suite="full").report.integrity
+    assert (integrity.effect, integrity.faults) == (1.0, ())
+    weights = own_run / "adapter" / "adapter_model.safetensors"
+    save_file({n: torch.zeros_like(t) if "lora_B" in n else t
+               for n, t in load_file(weights).items()}, weights)  # fmt: skip
+    integrity = probed(own_run, site, suite="full", name="zero").report.integrity
+    assert integrity.effect == 0.0
+    assert "changes nothing" in integrity.faults[0]
+
+
 def test_an_adapter_of_random_weights_is_flagged_before_anything_is_decided(
     own_run: Path, site: Path
 ):

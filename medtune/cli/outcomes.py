@@ -16,8 +16,8 @@ def print_probes(console: Console, report: ProbeReport) -> None:
     for fault in found.faults:
         console.print(f"NOT RELIABLE: {fault}", soft_wrap=True)
     console.print(
-        f"largest effect of the adapter on an answer: {found.effect:.3g} nats; the base's weights "
-        f"are {'' if found.base_digest_before == found.base_digest_after else 'NOT '}unchanged",
+        f"{_effect(report)}; the base's weights are "
+        f"{'' if found.base_digest_before == found.base_digest_after else 'NOT '}unchanged",
         soft_wrap=True,
     )
     console.print(found.overlap_note, soft_wrap=True)
@@ -41,6 +41,13 @@ def print_probes(console: Console, report: ProbeReport) -> None:
         )
     for line in report.not_tested:
         console.print(f"not tested: {line}", soft_wrap=True)
+
+
+def _effect(report: ProbeReport) -> str:
+    effect = report.integrity.effect
+    if any(pair.base.score is not None for pair in report.outcomes):
+        return f"largest effect of the adapter on an answer: {effect:.3g} nats"
+    return f"no answer was weighed; {'a' if effect else 'no'} text differs from the base's"
 
 
 def remarks(result: ProbeResult) -> list[str]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from medtune.data import Encoder
 from medtune.errors import EvaluationError
@@ -17,8 +18,25 @@ from medtune.scoring import Written as Text
 
 TextJudge = Callable[[Written, str], Outcome | None]
 """What a family's rules say of a text; None: they say nothing against it."""
-Found = tuple[list[Outcome], list[float]]
-"""Outcomes of items, and all log-likelihoods that were found."""
+
+
+class Found(NamedTuple):
+    """What one arm did on some items."""
+
+    outcomes: list[Outcome]
+    likelihoods: list[float]
+    """All that were found, in the order of the questions."""
+    texts: dict[str, Text]
+    """What was written, by the item's id."""
+
+
+class Effect(NamedTuple):
+    """How far an adapter moves the answers of its base."""
+
+    nats: float
+    """Largest difference between an answer's log-likelihoods; 0 where none was weighed."""
+    is_text_other: bool
+    """Whether any written text differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +63,8 @@ class Asker:
 
     def pairs(
         self, family: Family, arms: Arms, judge_text: TextJudge, progress: Progress
-    ) -> tuple[list[PairedOutcome], float]:
-        """Paired outcomes of a family, and the adapter's largest effect on an answer, in nats."""
+    ) -> tuple[list[PairedOutcome], Effect]:
+        """Paired outcomes of a family, and the adapter's largest effect on an answer."""
         items = family.items
         asked = {item.id: questions(item, self.encoder) for item in items}
         self._require_fit(family, asked)
@@ -70,11 +88,10 @@ class Asker:
                 again=again.get(item.id),
             )
             for item, base, adapter in zip(
-                items, found["base"][0], found["adapter"][0], strict=True
+                items, found["base"].outcomes, found["adapter"].outcomes, strict=True
             )
         ]
-        both = zip(found["base"][1], found["adapter"][1], strict=True)
-        return pairs, max((abs(one - other) for one, other in both), default=0.0)
+        return pairs, _effect(found["base"], found["adapter"])
 
     def _again(
         self,
@@ -87,8 +104,8 @@ class Asker:
         """Some items once more: fewer, and so in other batches than before."""
         some = taken(family, self.repeat).items
         step = f"{family.name}: base again"
-        outcomes, _ = self._arm(some, asked, engine, judge_text, step, progress)
-        return dict(zip((item.id for item in some), outcomes, strict=True))
+        found = self._arm(some, asked, engine, judge_text, step, progress)
+        return dict(zip((item.id for item in some), found.outcomes, strict=True))
 
     def _arm(
         self,
@@ -109,7 +126,8 @@ class Asker:
                 outcomes.append(self._judged(item, texts[item.id], judge_text))
             else:
                 outcomes.append(judge(item, [next(weights) for _ in asked[item.id]]))
-        return outcomes, [weight.log_likelihood for several in answers for weight in several]
+        likelihoods = [weight.log_likelihood for several in answers for weight in several]
+        return Found(outcomes, likelihoods, texts)
 
     def _write(
         self, items: Sequence[Item], engine: Engine, step: str, progress: Progress
@@ -157,6 +175,25 @@ class Asker:
                     f"{family.name}: {item.id} has {needed} tokens with its answer, and this base "
                     f"reads {self.context_tokens}"
                 )
+
+
+def _effect(base: Found, adapter: Found) -> Effect:
+    both = zip(base.likelihoods, adapter.likelihoods, strict=True)
+    written = {name: text.text for name, text in base.texts.items()}
+    return Effect(
+        nats=max((abs(one - other) for one, other in both), default=0.0),
+        is_text_other=written != {name: text.text for name, text in adapter.texts.items()},
+    )
+
+
+def largest_effect(effects: Sequence[Effect]) -> float:
+    """Of several families: in nats, or 1 where no likelihood moved and a text differs.
+
+    Texts that are written greedily are other ones only where likelihoods are, so that a run in
+    which nothing is weighed shows by them that an adapter is at work.
+    """
+    nats = max((one.nats for one in effects), default=0.0)
+    return nats or float(any(one.is_text_other for one in effects))
 
 
 def _refusal_verdict(item: Written, text: str) -> tuple[Verdict, str]:

@@ -131,7 +131,8 @@ class Integrity:
     """sha256 over the base's weights in memory, before anything was asked."""
     base_digest_after: str
     effect: float
-    """Largest difference between an answer's log-likelihood under base and adapter, in nats."""
+    """Largest difference between an answer's log-likelihood under base and adapter, in nats. Where
+    none was weighed: 1 if any written text differs, else 0."""
     update: float
     """Largest ratio of an adapter's update to the weight that it is added to."""
     overlap: Mapping[str, tuple[str, ...]] | None

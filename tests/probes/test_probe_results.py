@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from medtune.cli.outcomes import print_probes
 from medtune.errors import EvaluationError
 from medtune.evidence.pairs import upper_bound
 from medtune.evidence.probes import read_probes, write_probes
@@ -126,6 +129,26 @@ def test_a_changed_base_an_adapter_without_effect_and_trained_probes_are_faults(
     assert "changes nothing" in faults(effect=0.0)[0]
     assert "3.5 times larger" in faults(update=3.5)[0]
     assert "hold 2 of its items" in faults(overlap={"ours": ("one", "two")})[0]
+
+
+@pytest.mark.parametrize(
+    ("score", "effect", "told"),
+    [
+        (1.0, 0.25, "largest effect of the adapter on an answer: 0.25 nats"),
+        (None, 1.0, "no answer was weighed; a text differs from the base's"),
+        (None, 0.0, "no answer was weighed; no text differs from the base's"),
+    ],
+)
+def test_an_effect_is_told_in_nats_only_where_an_answer_was_weighed(
+    score: float | None, effect: float, told: str
+):
+    outcomes = tuple(
+        replace(pair, base=replace(pair.base, score=score)) for pair in report().outcomes
+    )
+    found = replace(report().integrity, effect=effect)
+    console = Console(file=StringIO(), width=200)
+    print_probes(console, replace(report(), integrity=found, outcomes=outcomes))
+    assert told in console.file.getvalue()
 
 
 # files
