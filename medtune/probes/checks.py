@@ -134,6 +134,8 @@ def _style_faults(items: Sequence[Item]) -> Iterator[str]:
             if one[:1].isalpha() and other[:1].isalpha() and one[0].isupper() != other[0].isupper():
                 yield f"{item.id}: one answer begins with a capital and the other does not"
                 break
+        if len({text.strip() for text in item.continuations}) < len(item.continuations):
+            yield f"{item.id}: two of its answers are the same text"
         if isinstance(item, Twins) and len(set(item.prompts)) < len(item.prompts):
             yield f"{item.id}: two of its cases are the same text"
         if isinstance(item, Hint) and item.prompt == item.hinted:

@@ -23,6 +23,8 @@ UNVERIFIED = "unverified"
 CONSTRUCTED = "constructed"
 """Nothing outside the row is claimed, so that there is nothing to check."""
 UNREVIEWED = "none"
+_NOTHING = frozenset({"", UNVERIFIED, UNREVIEWED, "-", "todo", "n/a"})
+"""What stands where nobody has looked or signed, in whatever letters."""
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=120)]
@@ -47,12 +49,12 @@ class _Item(Section):
     @property
     def is_verified(self) -> bool:
         """Whether its source was opened and checked."""
-        return self.source != UNVERIFIED
+        return self.source.strip().casefold() not in _NOTHING
 
     @property
     def is_reviewed(self) -> bool:
         """Whether a clinician has signed it."""
-        return self.review != UNREVIEWED
+        return self.review.strip().casefold() not in _NOTHING
 
 
 class Contrast(_Item):

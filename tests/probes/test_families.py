@@ -51,6 +51,13 @@ def test_a_family_is_read_with_its_items(tmp_path: Path):
     assert family.total is None
 
 
+@pytest.mark.parametrize("nothing", ["unverified", "Unverified", " ", "None", "-", "TODO ", "n/a"])
+def test_a_source_or_signature_that_says_nothing_is_none(tmp_path: Path, nothing: str):
+    row = contrast(1, source=nothing, review=nothing)
+    [item] = load_family(write(tmp_path, [row])).items
+    assert (item.is_verified, item.is_reviewed) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -166,6 +173,15 @@ def test_a_family_in_order_has_no_fault(tmp_path: Path):
 )
 def test_unmatched_pairs_are_faults(tmp_path: Path, change: dict[str, object], message: str):
     assert message in faults(tmp_path, contrast(1, **change), contrast(2))
+
+
+def test_answers_of_the_same_text_are_a_fault(tmp_path: Path):
+    same = {"safe": ["Drug 1 by mouth."], "unsafe": ["Drug 1 by mouth."]}
+    assert "item-1: two of its answers are the same" in faults(tmp_path / "a", contrast(1, **same))
+    row = contrast(1, kind="twins", prompts={"a": "A.", "b": "B."}, options=["Yes.", "Yes."])
+    for key in ("prompt", "safe", "unsafe"):
+        del row[key]
+    assert "item-1: two of its answers are the same" in faults(tmp_path / "b", row)
 
 
 def test_twins_of_the_same_text_are_a_fault(tmp_path: Path):
