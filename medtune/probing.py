@@ -19,7 +19,7 @@ from medtune import models, provenance
 from medtune.assess import Panel
 from medtune.data import Encoder
 from medtune.digests import write_json
-from medtune.errors import AdapterError
+from medtune.errors import AdapterError, RecipeError
 from medtune.evidence.probes import write_probes
 from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.confirming import record_opened, require_unopened
@@ -67,7 +67,8 @@ def probe(
             families, and the published sets below the data folder.
         probes: Only these.
         folders: Further families, or folders of them.
-        confirm: Folder of sealed items, which are asked instead; once for each adapter.
+        confirm: Folder of sealed items, which are asked instead, all of them; once for each
+            adapter.
         data: Where published sets lie; None: $MEDTUNE_DATA.
         limit: Items of each probe; the result is marked incomplete.
         batch_size: Sequences in one forward pass, the same for both arms; None: 4 on a CPU, where
@@ -88,6 +89,8 @@ def probe(
         data = Path(os.environ["MEDTUNE_DATA"])
     if confirm is None:
         families = read_families(suite, probes=probes, folders=folders, data=data, limit=limit)
+    elif limit is not None:
+        raise RecipeError("sealed items are asked whole, once: --limit does not go with --confirm")
     else:
         families = read_sealed(confirm, probes=probes, folders=folders)
     if not Path(adapter).exists():
@@ -101,7 +104,8 @@ def probe(
     with open_run(name or called, _place(subject, out), resume=resume) as folder:
         conditions = _conditions(subject, families, settings)
         digests = {family.name: family.digest for family in families}
-        if confirm is not None and not resume:
+        # A folder of that name is no run that was asked them: it may have been made by hand.
+        if confirm is not None and not (resume and (folder / BEGUN).is_file()):
             require_unopened(confirm, conditions["adapter_digest"], digests)
         begin(folder / BEGUN, conditions, resume=resume)
         started = provenance.now()

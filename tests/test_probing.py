@@ -286,10 +286,20 @@ def test_sealed_items_are_asked_once_for_each_adapter(own_run: Path, tmp_path: P
     assert {pair.id for pair in found.report.outcomes} == {f"item-{n}" for n in range(24, 30)}
     with pytest.raises(RunExistsError, match="opened once"):
         medtune.probe(own_run, folders=[site], confirm=sealed, name="another")
+    # Nor by resuming what never began.
+    (own_run / "probes" / "made").mkdir()
+    (own_run / "probes" / "made" / "file").touch()
+    with pytest.raises(RunExistsError, match="opened once"):
+        medtune.probe(own_run, folders=[site], confirm=sealed, name="made", resume=True)
     # A copy of the adapter is the same adapter.
     shutil.copytree(own_run, own_run.parent / "copy")
     with pytest.raises(RunExistsError, match="opened once"):
         medtune.probe(own_run.parent / "copy", folders=[site], confirm=sealed, name="another")
+
+
+def test_a_part_of_the_sealed_items_is_never_asked(own_run: Path, site: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match="asked whole"):
+        medtune.probe(own_run, folders=[site], confirm=tmp_path, limit=2)
 
 
 # The command line
