@@ -3,16 +3,24 @@
 import re
 from collections.abc import Callable
 
+from medtune.guard.amounts import NUMBER, value_of
 from medtune.guard.findings import Context, Population, population_of_age
 from medtune.guard.phrases import compiled
 from medtune.guard.plain import plain
 from medtune.guard.sections import When
 from medtune.guard.sentences import sentences
 
+_UNIT = r"(?P<{}>years?|yrs?|y|months?|mos?|m|weeks?|wks?|days?)"
 _AGE = re.compile(
-    r"(?<![\d.])(\d{1,3})[ -]?(?:-?(year|yr|month|week|day)s?[ -]old\b|(yo|y/o)\b)", re.IGNORECASE
+    rf"""(?<![\w.])(?P<number>{NUMBER})[ -]?
+        (?:-?{_UNIT.format("old")}[ -]old\b|(?:yo|y/o)\b|y\.o\.?)
+    # Aged 12 and over is a limit and nobody's age.
+      | \baged[ ](?P<aged>{NUMBER})(?!\d)(?:[ ]{_UNIT.format("unit")}\b)?(?![ ]?\+)
+        (?![ ](?:and|or)[ ](?:over|older|above|more|up))""",
+    re.IGNORECASE | re.VERBOSE,
 )
-_YEARS = {"year": 1.0, "yr": 1.0, "month": 1 / 12, "week": 7 / 365, "day": 1 / 365}
+_YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365, "d": 1 / 365}
+"""Of a unit of age, by its first letter."""
 _WORDS: tuple[tuple[Population, str], ...] = (
     ("neonate", r"neonat\w+|newborns?|preterm"),
     ("child", r"child(?:ren)?(?!-| ?bearing)|pa?ediatrics?|infants?|toddlers?|bab(?:y|ies)|kids?"
@@ -20,12 +28,26 @@ _WORDS: tuple[tuple[Population, str], ...] = (
     ("adult", r"adults?|elderly|older (?:man|woman|people|patients?)"),
 )  # fmt: skip
 _NAMED = [(who, re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.I)) for who, words in _WORDS]
-_NOT = re.compile(
-    r"\b(?:no|not|denies|denied|without|negative for|isn't|never|ruled out|nor|unlikely)\b"
-    r"[^.;,]*\Z",
+_EXCEPT = r"\b(?:except|other than|apart from|aside from|besides)\b"
+_TURN = rf"\b(?:but|however|although|though|yet)\b|{_EXCEPT}"
+_DENIED = (
+    r"\b(?:no|not(?! (?:sure|certain))|denies|denied|without|negative for|isn't|never"
+    r"|ruled out|nor|unlikely)\b"
+)
+# How far a negation reaches: no fever but pregnant; no fever and pregnant.
+_NOT = re.compile(rf"{_DENIED}(?:(?!{_TURN}|\band\b)[^.;,])*\Z", re.IGNORECASE)
+_AND_STATE = r"\band (?:\w+ )?(?:is|was|has|she|he|allerg(?:y|ic))\b"
+# In a list of allergies it reaches on: denies allergies to sulfa and penicillin.
+_NOT_ALLERGIC = re.compile(
+    rf"{_DENIED}(?:(?!{_TURN}|{_AND_STATE})[^.;,])*\Z",
     re.IGNORECASE,
 )
-_NO_ALLERGIES = re.compile(r"\b(?:no|nil|without)\b[^.;]{0,30}\ballerg", re.IGNORECASE)
+_NO_ALLERGIES = re.compile(
+    rf"\b(?:no|nil|without)\b(?:(?:(?!{_TURN})[^.;,]){{0,30}}\ballergies"
+    rf"|(?:(?!{_TURN}|\band\b)[^.;,]){{0,30}}\ballergy)\b(?![^.;]{{0,20}}{_EXCEPT})",
+    re.IGNORECASE,
+)
+_OWN_ALLERGY = re.compile(r"[ -]allergy\b", re.IGNORECASE)
 _ALLERGY = re.compile(
     r"allerg\w*|anaphyla\w*|hives|hypersensitiv\w*|intoleran\w*|reaction to|rash", re.IGNORECASE
 )
@@ -36,15 +58,17 @@ def population_in(text: str) -> Population | None:
 
     Where it speaks of several, the youngest counts.
     """
-    found: list[Population] = [
-        population_of_age(int(age[1]) * _YEARS.get((age[2] or "year").casefold(), 1.0))
-        for age in _AGE.finditer(text)
-    ]
+    found: list[Population] = [population_of_age(_years(found)) for found in _AGE.finditer(text)]
     found += [who for who, pattern in _NAMED if pattern.search(text)]
     for who in ("neonate", "child", "adult"):
         if who in found:
             return who
     return None
+
+
+def _years(found: re.Match[str]) -> float:
+    unit = (found["old"] or found["unit"] or "years")[0].casefold()
+    return float(value_of(found["number"] or found["aged"])) * _YEARS[unit]
 
 
 def population_of(context: Context, sentence: str = "") -> Population:
@@ -86,6 +110,8 @@ def _is_said(
         if beside and (not beside.search(text) or _NO_ALLERGIES.search(text)):
             continue
         for found in pattern.finditer(text):
-            if not _NOT.search(text, 0, found.start()):
+            is_listed = beside and not _OWN_ALLERGY.match(text, found.end())
+            denied = _NOT_ALLERGIC if is_listed else _NOT
+            if not denied.search(text, 0, found.start()):
                 return True
     return False

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from medtune.guard import Context, Finding
+from medtune.guard import Context, Finding, check, load_rules
 from medtune.guard.forbidden_drug import forbidden_drug
 from medtune.guard.patients import population_in
 from medtune.guard.phrases import compiled, verb_forms
@@ -83,6 +83,12 @@ def test_a_drug_that_is_advised_against_asked_about_or_told_of_is_ok(text: str):
     assert drug(text) == ["ok"]
 
 
+def test_the_demonstration_rules_know_short_names_of_penicillin():
+    rules = load_rules("demo_rules")
+    for patient in (Context(allergies=("PCN",)), Context(question="She has a PCN allergy.")):
+        assert check("Give amoxicillin.", rules, patient).verdict == "violation"
+
+
 def test_a_drug_that_is_only_named_is_what_the_rule_says():
     assert drug("Warfarin inhibits an enzyme.") == ["flag"]
     rule = DRUG.model_copy(update={"mentioned": "ok"})
@@ -102,6 +108,19 @@ def test_a_drug_that_is_only_named_is_what_the_rule_says():
         ({"question": "No known allergies. He was given penicillin before."}, False),
         ({"question": "No known drug allergies, penicillin was given once."}, False),
         ({"question": "He was given penicillin before."}, False),
+        ({"question": "No fever, allergic to penicillin."}, True),
+        ({"question": "No fever but allergic to penicillin."}, True),
+        ({"question": "No fever and allergic to penicillin."}, True),
+        ({"question": "No fever and penicillin allergy."}, True),
+        ({"question": "No known allergies except penicillin."}, True),
+        ({"question": "Her son is not allergic, she is allergic to penicillin."}, True),
+        ({"question": "He denies allergies to sulfa and penicillin."}, False),
+        ({"question": "No food and drug allergies; had penicillin."}, False),
+        ({"question": "No fever and pregnant."}, True),
+        ({"question": "No fever, however pregnant."}, True),
+        ({"question": "She is not sure if she is pregnant."}, True),
+        ({"question": "No fever or pregnancy."}, False),
+        ({"question": "My three-year-old has a fever."}, True),
         ({"age_years": 10.0}, True),
         ({"question": "A 10-year-old boy has a fever."}, True),
         ({"question": "A 40-year-old man has a fever."}, False),
@@ -121,6 +140,14 @@ def test_a_condition_is_met_by_the_context_or_by_what_the_question_says(
         ("a 5-week-old", "child"),
         ("a 3-week-old", "neonate"),
         ("67 yo man", "adult"),
+        ("my three-year-old", "child"),
+        ("my son, aged 3,", "child"),
+        ("aged 3 weeks", "neonate"),
+        ("a 3 y.o. boy", "child"),
+        ("an 8 mo old", "child"),
+        ("a twenty-one-year-old", "adult"),
+        ("aged 30", "adult"),
+        ("people aged 16 and over", None),
         ("Children and adults", "child"),
         ("women of childbearing age", None),
         ("the patient", None),
