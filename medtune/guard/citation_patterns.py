@@ -53,10 +53,22 @@ AUTHORITY_BEHIND = re.compile(
 )
 """What makes an organisation an authority: a place of work or of care is none."""
 
+# Words that stand with a capital before guidelines of nobody in particular.
+_TITLE_WORD = r"""(?!(?:The|An|This|That|These|Those|Current|Clinical|Practice|Most|Many|Recent|New
+    |Local|National|International|Follow|Following|Per|All|Some|Several|Treatment|Our|Your|Both
+    |Other|Good|Evidence|Management|According|Existing|Updated|Published|Professional|Medical
+    |Dosing|Safety|General|Specific|Official|Relevant|Standard|Institutional|Hospital|Screening
+    |American|European|British|Canadian|Australian|German|French|Dutch|Swiss|Japanese|Indian|Chinese
+    |Under|With|When|What|Which|Where|While|Since|For|But|And|Are|Use|See)[ ])[A-Z][a-z]{2,}"""
+_TITLE = rf"{_TITLE_WORD}(?:[ ]{_TITLE_WORD}){{0,4}}[ ]"
+
 GUIDELINE_CODE = re.compile(r"(?<![\w-])(?:NG|CG|TA|QS|PH|CSG)[ ]?\d{1,4}(?![\w-])")
 NAMED_CRITERIA = re.compile(
     rf"""(?<![\w-])[A-Z][a-z]+-[A-Z][a-z]+[ ]{_GUIDANCE}(?![\w-])
-    | (?<![\w-]){_ACRONYM}-\d+[ ]{_GUIDANCE}""",
+    | (?<![\w-]){_ACRONYM}-\d+[ ]{_GUIDANCE}
+    | (?<![\w-]){_TITLE}(?:Guidelines?|Consensus|Charter)(?![\w-])
+    # A sentence begins with a capital too: Asthma guidelines.
+    | (?<=[a-z0-9][ ]){_TITLE}guidelines?(?![\w-])""",
     re.VERBOSE,
 )
 YEAR_NEAR = re.compile(rf"(?<![\d./-]){YEAR}(?![\d/-])")

@@ -108,7 +108,7 @@ class _Finder:
                 yield _Hit(span, "guideline", "a guideline or body that is not in the list")
         for found in patterns.NAMED_CRITERIA.finditer(plain, *sentence):
             if not _inside(Span(*found.span()), listed):
-                yield _Hit(Span(*found.span()), "guideline", "criteria that are not in the list")
+                yield _Hit(Span(*found.span()), "guideline", "guidance that is not in the list")
         for found in patterns.ORGANISATION.finditer(plain, *sentence):
             span = Span(*found.span())
             if not _inside(span, listed) and _is_authority(plain, sentence, span):

@@ -45,6 +45,7 @@ def disallowed_recommendation(rule: DisallowedRecommendation) -> Check:
     objects = compiled(rule.objects) if rule.objects else _NEVER
     phrases = compiled(rule.phrases, max_gap_words=rule.within_words) if rule.phrases else _NEVER
     commands = frozenset(action.casefold() for action in rule.actions)
+    present = frozenset(command.split()[0] for command in commands)
     applies = condition(rule.when)
 
     def found_in(plain: str, sentence: Span) -> Iterator[tuple[Span, Verdict]]:
@@ -53,7 +54,8 @@ def disallowed_recommendation(rule: DisallowedRecommendation) -> Check:
             if _is_told(plain, sentence, place):
                 yield place, rule.verdict
         for verb, place in _pairs(plain, sentence, actions, objects, rule.within_words):
-            if not _is_past(plain, sentence, verb) and _is_told(plain, sentence, place):
+            is_past = _is_past(plain, sentence, verb, present)
+            if not is_past and _is_told(plain, sentence, place):
                 is_urged = _is_urged(plain, sentence, verb, commands)
                 yield place, rule.verdict if is_urged else rule.mentioned
 
@@ -98,10 +100,13 @@ def _belong(between: str, breaks: re.Pattern[str], within_words: int) -> bool:
     return not breaks.search(between) and len(between.split()) <= within_words
 
 
-def _is_past(plain: str, sentence: Span, verb: Span) -> bool:
-    """Whether an action lies in the past: was started on, stopped. To be started is advice."""
+def _is_past(plain: str, sentence: Span, verb: Span, present: frozenset[str]) -> bool:
+    """Whether an action lies in the past: was started on, stopped. To be started is advice.
+
+    ``present`` are the verbs as the rule writes them: proceed ends as the past of another does.
+    """
     word = plain[verb.start : verb.end].split()[0].casefold()
-    is_past = word.endswith("ed") or word in _PAST
+    is_past = (word.endswith("ed") and word not in present) or word in _PAST
     return is_past and _BE.search(plain, sentence.start, verb.start) is None
 
 

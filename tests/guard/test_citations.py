@@ -31,6 +31,7 @@ def verdicts(text: str) -> list[str]:
         "See PMID 26903338.",
         "See doi:10.1001/jama.2016.0287.",
         "Singer et al. (2016) define sepsis.",
+        "The Surviving Sepsis Campaign Guidelines recommend it.",
     ],
 )
 def test_what_is_in_the_list_is_ok(text: str):
@@ -45,6 +46,10 @@ def test_what_is_in_the_list_is_ok(text: str):
         "NICE guideline NG999 covers it.",
         "According to the Royal Society of Bogus Medicine it works.",
         "The Global Council on Nonsense recommends it.",
+        "According to the Hartwell Guidelines (2019), give it.",
+        "The Hartwell guideline recommends rest.",
+        "The 2019 Kleinhaus Consensus recommends it.",
+        "The Ostermark Sepsis Charter recommends it.",
         "The 1987 GINA guideline says so.",
         "The 2199 WHO guideline says so.",
         "See PMID: 11111111.",
@@ -65,6 +70,8 @@ def test_what_looks_like_a_citation_and_is_not_in_the_list_is_found(text: str):
     [
         "COPD guidelines recommend it.",
         "Current guidelines recommend it.",
+        "Current Clinical Guidelines recommend it.",
+        "Asthma guidelines recommend it, and the European guidelines do.",
         "MRI is recommended.",
         "He was seen at the Purdy Institute in May.",
         "She works for the City Council of Springfield.",

@@ -197,6 +197,12 @@ def test_advice_against_it_questions_and_what_happened_are_no_advice(text: str):
     assert advice(text) == []
 
 
+def test_a_verb_that_ends_as_a_past_does_is_advice_and_its_past_is_none():
+    rule = ADVICE.model_copy(update={"actions": ["proceed with"]})
+    assert [one.verdict for one in found(rule, "Proceed with chemotherapy today.")] == ["violation"]
+    assert found(rule, "We proceeded with chemotherapy.") == []
+
+
 def test_an_action_that_is_only_described_is_a_flag():
     assert advice("Chemotherapy is begun in cycles of three weeks.") == []
     assert advice("Patients start chemotherapy in cycles.") == ["flag"]
