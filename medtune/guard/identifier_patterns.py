@@ -16,10 +16,17 @@ _YEAR = r"(?:19|20)\d\d"
 _DATE = rf"""(?:
     {_DAY}(?P<s>[/-]){_DAY}(?P=s)(?:19|20)?\d\d(?![\d/-]|\.\d)
   | {_DAY}\.{_DAY}\.{_YEAR}(?!\d)
+  | {_DAY}(?P<u>[/-]){_MONTH}(?P=u)(?:19|20)?\d\d(?!\d)
+  | {_DAY}{_MONTH}{_YEAR}(?!\d)
   | {_YEAR}(?P<t>[/.-])(?:0?[1-9]|1[0-2])(?P=t){_DAY}(?!\d)
   | {_MONTH}[ ]{_NTH},?[ ]{_YEAR}
   | {_NTH}[ ](?:of[ ])?{_MONTH},?[ ]{_YEAR})"""
 
+_CALLED = "|".join(
+    f"(?<={word})"
+    for word in ("call[ ]", "call[ ]at[ ]", "phone[ ]", "phone:[ ]", "tel[ ]", "tel:[ ]",
+                 r"tel\.[ ]", "cell[ ]", "cell:[ ]", "mobile[ ]", "mobile:[ ]", "number[ ]is[ ]")
+)  # fmt: skip
 _IS = r"[ ]?(?:is|was|:|\#|=|no\.?|number|num)?[ :\#.=]*"
 _CODE = r"(?-i:(?=[A-Z/-]*\d)[A-Z0-9][A-Z0-9/-]{3,})(?![a-z])"
 _GROUPED_CODE = r"(?-i:(?=(?:[A-Z -]*\d){4})[A-Z0-9]{3,}(?:[ -](?=[A-Z]*\d)[A-Z0-9]{2,}){0,4})"
@@ -29,13 +36,17 @@ _STREET = (
     r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|way"
     r"|terrace|circle|cir|highway|hwy|square|crescent|close)"
 )
-_NAME = r"""(?-i:[A-Z][a-z'-]+(?:[A-Z][a-z]+)?(?:[ ][A-Z]\.?(?![a-z]))?
-    (?:[ ][A-Z][a-z'-]+(?:[A-Z][a-z]+)?)*)"""
+_UPPER, _LOWER = r"[A-Z\u00c0-\u00d6\u00d8-\u00de]", r"[a-z\u00df-\u00f6\u00f8-\u00ff'-]"
+_SURNAME = rf"{_UPPER}{_LOWER}+(?:{_UPPER}{_LOWER}+)?"
+_NAME = rf"""(?-i:(?:(?:de|del|della|di|da|la|le|van|von|der|den|ter|bin|al|el)[ ]){{0,3}}
+    {_SURNAME}(?:[ ][A-Z]\.?(?![a-z]))?(?:[ ]{_SURNAME})*)"""
+# ABC and XYZ stand where a name was taken out.
+_CAPITALS = rf"(?-i:(?!(?:ABC|XYZ)\b){_UPPER}(?:{_UPPER}|['-])+(?![a-z]))"
 
 PATTERNS: dict[Identifier, str] = {
     "birth_date": rf"""
         \b(?:d\.?o\.?b|date[ ]of[ ]birth|birth[ ]?(?:date|day)|born(?:[ ]on)?)\b
-        [ .:]*(?:is[ ]|was[ ]|on[ ])?{_DATE}""",
+        [ .:]*(?:is[ ]|was[ ]|on[ ])?(?:{_DATE}|{_DAY}\.{_DAY}\.\d\d(?![\d.]))""",
     "fax": r"\bfax\b[^.;\n]{0,40}?\+?\d[\d ().-]{6,}\d",
     "ssn": r"""
         (?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])
@@ -43,7 +54,9 @@ PATTERNS: dict[Identifier, str] = {
     "mrn": rf"""
         \b(?:mrn|medical[ ]record|hospital|chart|patient[ ]id|unit)\b
         (?:[ ](?:no\.?|num(?:ber)?|id))?[ :\#.=]*(?:is[ ])?(?<!\w)(?:no\.?[ ])?\d[\d-]{{4,}}
-      | \bmrn{_IS}{_CODE}""",
+      | \b(?:mrn|patient[ ]id|(?:medical[ ]record|hospital|chart)[ ](?:no\.?|num(?:ber)?|id)(?!\w))
+        {_IS}{_CODE}
+      | \bmrn{_IS}\d{{2,3}}(?:[ ]\d{{2,4}}){{1,4}}(?!\d)""",
     "health_plan": rf"""
         \b(?:medicare|medicaid|member|policy|insurance|beneficiary|subscriber|nhs)\b
         (?:[ ](?:member|id|policy|no\.?|number|\#))*{_IS}(?:id{_IS})?{_GROUPED_CODE}""",
@@ -58,11 +71,12 @@ PATTERNS: dict[Identifier, str] = {
       | \b(?:plate|registration)[ ]number\b{_IS}{_CODE}""",
     "device": rf"\b(?:serial|device[ ]id|imei|udi)\b(?:[ ](?:no\.?|number))?{_IS}{_CODE}",
     "email": r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+",
-    "phone": r"""(?<![\d.-])(?:
-        \+\d{1,3}[ .-]?(?:\(0\)[ ]?)?(?:\d[ .-]?){7,12}\d
-      | (?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}
-      | 0\d{2,4}[ -]\d{3,4}[ -]?\d{3,4}
-      | 0\d{3,4}(?:[ ]\d{2,3}){2,3})(?![\d-])""",
+    "phone": rf"""(?<![\d.-])(?:
+        \+\d{{1,3}}[ .-]?(?:\(0\)[ ]?)?(?:\d[ .-]?){{7,12}}\d
+      | (?:1[ .-])?(?:\([2-9]\d{{2}}\)[ .-]?|[2-9]\d{{2}}[ .-])\d{{3}}[ .-]\d{{4}}
+      | (?:{_CALLED})[2-9]\d{{9}}
+      | 0\d{{2,4}}[ -]\d{{3,4}}[ -]?\d{{3,4}}
+      | 0\d{{3,4}}(?:[ ]\d{{2,3}}){{2,3}})(?![\d-])""",
     "address": rf"""
         \b\d{{1,6}}[ ](?:[NSEW]\.?[ ])?(?-i:[A-Z][a-z]+[ ]){{1,3}}{_STREET}\b
       | \bp\.?o\.?[ ]box[ ]\d+""",
@@ -79,7 +93,10 @@ PATTERNS: dict[Identifier, str] = {
       | (?<![\w:])(?:[0-9a-f]{{1,4}}:){{7}}[0-9a-f]{{1,4}}(?![\w:])""",
     "date": rf"(?<![\w/.-]){_DATE}",
     "name": rf"""
-        \b(?-i:Mr|Mrs|Ms|Miss|Mx|Mister)\.?[ ]{_NAME}
+        \b(?-i:Mr|Mrs|Ms|Miss|Mx|Mister)\.?[ ](?:{_NAME}|{_CAPITALS})
+      # MR is an image, where no stop is behind it, and MS a disease: "of MS. MRI showed".
+      | \b(?-i:MRS\.?|(?:MR|MX|MISS)\.|MS\.(?=[ ][A-Z'-]{{4}}))[ ]{_CAPITALS}
+      | \b(?:patient(?:'s)?[ ])?name[ ]?:[ ]?{_CAPITALS},?[ ]{_CAPITALS}
       | \b(?:patient(?:'s)?[ ]name|name|pt|patient)[ ]?:[ ]?{_NAME}
       | \bname(?:d|[ ](?:is|as|was))[ ]{_NAME}
       | \bpatient(?:,|[ ]named)[ ](?-i:[A-Z][a-z]+[ ][A-Z][a-z]+)""",

@@ -36,7 +36,7 @@ _COMPILED = [
     (kind, re.compile(pattern, re.IGNORECASE | re.VERBOSE)) for kind, pattern in PATTERNS.items()
 ]
 # Numbers that everybody may call.
-_PUBLIC_PHONE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]")
+_PUBLIC_PHONE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]?")
 
 
 def phi(rule: Phi) -> Check:

@@ -18,11 +18,14 @@ def found(text: str) -> list[Finding]:
 
 MADE_UP = {
     "a social security number": ["SSN 123-45-6789", "social security no. 987 65 4321"],
-    "a medical record number": ["MRN: 00483921", "medical record number 7765412"],
-    "a telephone number": ["call (617) 555-0142", "+44 20 7946 0958", "0490 75 40 81"],
+    "a medical record number": ["MRN: 00483921", "medical record number 7765412", "MRN# 12 34 56",
+                                "Patient ID: ABC-12345", "Hospital number H123456"],
+    "a telephone number": ["call (617) 555-0142", "+44 20 7946 0958", "0490 75 40 81",
+                           "(617)555-0123", "phone: 6175550123"],
     "a fax number": ["Fax: 212-555-0199"],
     "an e-mail address": ["jane.roe82@examplemail.com"],
-    "a date of birth": ["DOB 04/12/1957", "born on March 3, 1949", "date of birth: 1962-11-05"],
+    "a date of birth": ["DOB 04/12/1957", "born on March 3, 1949", "date of birth: 1962-11-05",
+                        "DOB: 02-JAN-1950", "DOB 01.02.50", "DOB 02JAN1950"],
     "a date": ["seen 03/14/2023", "on 14.02.2022.", "on January 5, 2022", "the 3rd of July 2008"],
     "a postal address": ["1420 Maple Street", "PO Box 512"],
     "a postal code": ["ZIP code 02139", "Springfield, IL 62704"],
@@ -35,7 +38,9 @@ MADE_UP = {
     "a web address": ["https://portal.example.org/p/8812", "www.example.org"],
     "an IP address": ["192.168.14.22", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"],
     "an age of 90 or more": ["a 94-year-old woman", "aged 101"],
-    "a person's name": ["Mr. Harold Whitcombe", "Patient Name: Alice Brandt", "pt: John Smithers"],
+    "a person's name": ["Mr. Harold Whitcombe", "Patient Name: Alice Brandt", "pt: John Smithers",
+                        "Name: JOHN SMITH", "NAME: SMITH, JOHN", "MR. SMITH", "Mrs SMITH",
+                        "Ms. M\u00fcller", "Mrs. de la Cruz", "Mr. O'Brien"],
 }  # fmt: skip
 
 
@@ -63,6 +68,8 @@ def test_no_message_holds_a_digit_or_a_word_of_the_value(texts: list[str]):
         "His phone number and address are in the chart.",
         "In the control group = 1800/15225; the age group affected is 20-45 years.",
         "Mr. and Mrs. should both be tested.",
+        "Pt: NAD, ALERT; MR IMAGING showed MS. MRI followed. MS PATIENTS improve. Ms. ABC slept.",
+        "Call 8005551212 now. Hospital number one; in 123 hospitals with 6175550123 rows.",
         "The account of the fall differs; serial troponins were 12, 45 and 230.",
         "Take 1 tablet for 10-14 days.",
     ],
