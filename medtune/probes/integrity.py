@@ -1,6 +1,7 @@
 """What has to hold before an outcome is worth reading."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,10 +9,13 @@ import torch
 from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 
-from medtune.data.contamination import contaminated
+from medtune.data.contamination import NGRAM, contaminated
 from medtune.evidence.integrity import faults_of
+from medtune.overlap import words
 from medtune.probes.family import Family
 from medtune.records import Example, Integrity
+
+_Words = tuple[str, ...]
 
 
 def weights_digest(model: torch.nn.Module) -> str:
@@ -54,14 +58,50 @@ def largest_update(model: torch.nn.Module) -> float:
 def find_overlap(
     families: Sequence[Family], training: Sequence[Example]
 ) -> tuple[dict[str, tuple[str, ...]], str]:
-    """Items whose text the training rows hold, by probe; and how they were looked for."""
+    """Items whose text the training rows hold, by probe; and how they were looked for.
+
+    Of an item with fewer words than a run, the whole is looked for: as a question, a turn or a line
+    of a row.
+    """
     texts = {
         family.name: {item.id: "\n".join(item.prompts) for item in family.items}
         for family in families
     }
     hits, num_rows = contaminated(texts, training)
-    found = {name: tuple(sorted(ids)) for name, ids in hits.items() if ids}
-    return found, f"{num_rows} training rows were looked through for runs of eight words"
+    short = _short(texts)
+    unseen = len(short.pop((), ()))
+    whole = _met_whole(short, training)
+    both = {name: sorted(ids | whole[name]) for name, ids in hits.items()}
+    found = {name: tuple(ids) for name, ids in both.items() if ids}
+    note = f"{num_rows} training rows were looked through for runs of eight words"
+    if short:
+        note += f"; {sum(map(len, short.values()))} items have fewer and were looked for whole"
+    if unseen:
+        note += f"; {unseen} items have no word that could be looked for"
+    return found, note
+
+
+def _short(texts: Mapping[str, Mapping[str, str]]) -> dict[_Words, list[tuple[str, str]]]:
+    """Words of each item with fewer than a run -> names of probe and item that have them."""
+    short: dict[_Words, list[tuple[str, str]]] = defaultdict(list)
+    for name, items in texts.items():
+        for item_id, text in items.items():
+            if len(told := tuple(words(text))) < NGRAM:
+                short[told].append((name, item_id))
+    return short
+
+
+def _met_whole(
+    short: Mapping[_Words, Sequence[tuple[str, str]]], training: Sequence[Example]
+) -> dict[str, set[str]]:
+    """Of short items those that a part of a row is, letter case and punctuation aside."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in training if short else ():
+        turns = (row.own_text, row.question, *(message.content for message in row.messages))
+        for part in {part for turn in turns for part in (turn, *turn.split("\n"))}:
+            for name, item_id in short.get(tuple(words(part)), ()):
+                found[name].add(item_id)
+    return found
 
 
 def integrity(

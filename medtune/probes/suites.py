@@ -41,7 +41,7 @@ def read_families(
         limit: Items of each family.
 
     Raises:
-        RecipeError: A probe is not known.
+        RecipeError: A probe is not known, or the data folder is none.
         DataError: Items cannot be read.
     """
     own, published = find_families(folders), published_sets(data)
@@ -73,7 +73,13 @@ def read_sealed(
 
 
 def published_sets(data: Path | None) -> dict[str, Path]:
-    """Published sets that are there: name -> folder."""
+    """Published sets that are there: name -> folder.
+
+    Raises:
+        RecipeError: The data folder is none.
+    """
+    if data is not None and not data.is_dir():
+        raise RecipeError(f"{data}: there is no such folder of data (--data, or $MEDTUNE_DATA)")
     return find_published(data) if data else {}
 
 
