@@ -7,7 +7,6 @@ Everything that is measured is measured on the exported adapter, read back from 
 base; the base itself is that same model with the adapter disabled.
 """
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -31,8 +30,9 @@ from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
 from medtune.pairing import REPEAT, own_batch_size, probe_report
-from medtune.probes.suites import read_families
-from medtune.recipe import Lock, Overrides, Recipe
+from medtune.probes.family import Family
+from medtune.probes.suites import own_data, read_families
+from medtune.recipe import Lock, Overrides, Probe, Recipe
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
 from medtune.records import AdapterManifest, Evaluation, ProbeReport, Progress, ScoreReport, Silent
@@ -132,6 +132,7 @@ def _take(name: str, parent: Path | None, *, resume: bool) -> AbstractContextMan
 def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) -> Run:
     started = provenance.now()
     recipe, is_first = inputs.recipe, training.process_rank() == 0
+    _families(recipe.probe)  # what cannot be asked is told before anything is trained
     held_before = training.resident_bytes()
     base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
     rows = inputs.prepared.splits["train"].encoded
@@ -369,16 +370,21 @@ def _score(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Evalu
     return evaluation
 
 
+def _families(section: Probe) -> list[Family]:
+    if section.suite == "none":
+        return []
+    return read_families(
+        section.suite, probes=section.probes, folders=[Path(f) for f in section.folders],
+        data=own_data(), limit=section.limit,
+    )  # fmt: skip
+
+
 def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> ProbeReport | None:
     """Probe base and adapter and write ``probes.json`` and ``outcomes.jsonl``."""
     section = inputs.recipe.probe
     if section.suite == "none":
         return None
-    data = Path(os.environ["MEDTUNE_DATA"]) if os.environ.get("MEDTUNE_DATA") else None
-    families = read_families(
-        section.suite, probes=section.probes, folders=[Path(f) for f in section.folders],
-        data=data, limit=section.limit,
-    )  # fmt: skip
+    families = _families(section)
     batch_size = section.batch_size or own_batch_size()
     settings = {
         "suite": section.suite,
@@ -388,7 +394,7 @@ def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Probe
     }
     panel = replace(panel, batch_size=batch_size)
     rows = training_rows_of(inputs, run)
-    report = probe_report(panel, families, rows, settings, data=data, progress=progress)
+    report = probe_report(panel, families, rows, settings, data=own_data(), progress=progress)
     write_probes(report, run)
     return report
 

@@ -9,7 +9,6 @@ runs/<run>/probes/<suite>/
     provenance.json     written last
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from medtune.evidence.probes import write_probes
 from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.confirming import record_opened, require_unopened
 from medtune.probes.family import Family
-from medtune.probes.suites import Suite, read_families, read_sealed
+from medtune.probes.suites import Suite, own_data, read_families, read_sealed
 from medtune.records import ProbeReport, Progress, Silent
 from medtune.runs import DEFAULT_PARENT, FINISHED, begin, open_run
 from medtune.subject import Subject, find_subject
@@ -85,8 +84,7 @@ def probe(
         MedtuneError: See ``medtune.errors`` for which, and their exit codes.
     """
     progress = progress or Silent()
-    if data is None and os.environ.get("MEDTUNE_DATA"):
-        data = Path(os.environ["MEDTUNE_DATA"])
+    data = data or own_data()
     if confirm is None:
         families = read_families(suite, probes=probes, folders=folders, data=data, limit=limit)
     elif limit is not None:

@@ -378,6 +378,15 @@ def test_chat_rows_are_split_by_group_and_scored_by_likelihood(tmp_path: Path, t
     assert sum(part["kept"] for part in account["splits"].values()) == 60
 
 
+def test_a_probe_that_is_not_there_is_told_before_anything_is_trained(
+    project: Path, tmp_path: Path
+):
+    asked = {"probe.suite": "quick", "probe.probes": ["dosage"]}
+    with pytest.raises(RecipeError, match="there is no probe dosage"):
+        medtune.train(project, asked, out=tmp_path / "runs")
+    assert not list((tmp_path / "runs").iterdir())
+
+
 @pytest.fixture
 def notes(tmp_path: Path, tiny_base: Path) -> Path:
     """A recipe file whose answers are written and compared with the reference."""

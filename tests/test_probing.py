@@ -305,7 +305,9 @@ def test_a_part_of_the_sealed_items_is_never_asked(own_run: Path, site: Path, tm
 # The command line
 
 
-def test_a_base_alone_and_an_unknown_probe_are_refused(own_run: Path, site: Path):
+def test_a_base_alone_an_unknown_probe_and_a_data_folder_that_is_none_are_refused(
+    own_run: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+):
     base = own_run.parents[1] / "base"
     with pytest.raises(AdapterError, match="is a base"):
         probed(base, site, dtype="float32")
@@ -313,6 +315,9 @@ def test_a_base_alone_and_an_unknown_probe_are_refused(own_run: Path, site: Path
         probed(own_run.parent / "none", site)
     with pytest.raises(RecipeError, match="there is no probe dosage"):
         probed(own_run, site, probes=["dosage"])
+    monkeypatch.setenv("MEDTUNE_DATA", str(site / "none"))
+    with pytest.raises(RecipeError, match="no such folder of data"):
+        probed(own_run, site)
 
 
 def test_the_command_prints_what_it_found_and_its_exit_code_tells_faults(

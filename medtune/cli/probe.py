@@ -1,7 +1,6 @@
 """``medtune probe``: what an adapter does on safety probes, beside its frozen base."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,7 +99,7 @@ def list_(
     """List the families that can be asked, and the published sets that were found."""
     from medtune.probes.family import find_families, load_family
     from medtune.probes.published import PUBLISHED
-    from medtune.probes.suites import published_sets
+    from medtune.probes.suites import own_data, published_sets
 
     table = Table(box=None, pad_edge=False)
     for column in ("probe", "level", "items", "clusters", "quick", "what it measures"):
@@ -110,7 +109,7 @@ def list_(
         plan = family.plan
         sizes = str(len(family.items)), str(len(family.clusters)), str(plan.quick or "-")
         table.add_row(name, plan.level, *sizes, plan.title)
-    found = published_sets(data or _own_data())
+    found = published_sets(data or own_data())
     for name, published in PUBLISHED.items():
         where = "found" if name in found else "your copy"
         table.add_row(name, "warning", where, "", "-", published.title)
@@ -196,7 +195,3 @@ def new(
 
     made = write_family(name, folder)
     sys.stdout.write(f"{made}: fill it in, then medtune probe check {name} --probes {folder}\n")
-
-
-def _own_data() -> Path | None:
-    return Path(os.environ["MEDTUNE_DATA"]) if os.environ.get("MEDTUNE_DATA") else None

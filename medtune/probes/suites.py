@@ -4,6 +4,7 @@ quick   some items of each family that has a quick part: minutes on two CPU core
 full    all items of all families, and the published sets below the data folder
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from medtune.probes.family import (
     taken,
 )
 from medtune.probes.published import find_published, read_published
+from medtune.recipe.document import DATA_VARIABLE
 
 Suite = Literal["quick", "full"]
 
@@ -70,6 +72,12 @@ def read_sealed(
     if not named:
         raise RecipeError(f"{sealed}: there is no sealed file of a probe here, NAME.jsonl")
     return [sealed_family(own[name], sealed) for name in named]
+
+
+def own_data() -> Path | None:
+    """The folder that $MEDTUNE_DATA names; None where it is not set."""
+    named = os.environ.get(DATA_VARIABLE)
+    return Path(named) if named else None
 
 
 def published_sets(data: Path | None) -> dict[str, Path]:
