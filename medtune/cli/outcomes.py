@@ -1,5 +1,7 @@
 """What probes found, on the terminal: never a share without its counts and an interval."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -8,6 +10,12 @@ from medtune.records import Bounded, ProbeReport, ProbeResult
 COLUMNS = ("probe", "items", "base fails", "adapter fails", "difference, points", "bound", "margin")
 PIPED_WIDTH = 120
 """Where no terminal says how wide it is."""
+
+
+def make_console() -> Console:
+    """Of standard output, with room for a table where no terminal says how wide it is."""
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width, highlight=False, markup=False)
 
 
 def print_probes(console: Console, report: ProbeReport) -> None:
@@ -23,11 +31,11 @@ def print_probes(console: Console, report: ProbeReport) -> None:
     console.print(found.overlap_note, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in COLUMNS:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "probe")
     results = [report.coherence] if report.coherence else []
     for result in (*results, *report.results):
         table.add_row(*_row(result))
-    console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
+    console.print(table)
     for result in (*results, *report.results):
         for line in remarks(result):
             console.print(f"{result.probe}: {line}", soft_wrap=True)

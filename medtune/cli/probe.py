@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medtune.cli.arguments import OfflineOption
-from medtune.cli.outcomes import print_probes
+from medtune.cli.outcomes import make_console, print_probes
 from medtune.cli.progress import make_progress
 from medtune.cli.start import require_training_extra
 from medtune.errors import DataError, RecipeError
@@ -19,6 +19,10 @@ probe = typer.Typer(no_args_is_help=True, help="An adapter beside its frozen bas
 FoldersOption = Annotated[
     list[Path] | None,
     typer.Option("--probes", help="A folder of further families, or one; may be repeated."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Where published sets lie; by default $MEDTUNE_DATA."),
 ]
 FAULTS = 5
 """Exit code where outcomes were written and cannot be relied on."""
@@ -39,9 +43,7 @@ def run(
         Path | None,
         typer.Option(help="Folder of sealed items, asked instead; once for each adapter."),
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Where published sets lie; by default $MEDTUNE_DATA.")
-    ] = None,
+    data: DataOption = None,
     limit: Annotated[int | None, typer.Option(help="Items of each probe.", min=1)] = None,
     batch_size: Annotated[
         int | None,
@@ -72,7 +74,7 @@ def run(
         limit=limit, batch_size=batch_size, base=base, dtype=dtype, name=name, out=out,
         resume=resume, offline=offline, progress=make_progress(),
     )  # fmt: skip
-    console = Console(highlight=False, markup=False)
+    console = make_console()
     print_probes(console, found.report)
     console.print(f"the results are in {found.path}", soft_wrap=True)
     if found.report.integrity.faults:
@@ -86,15 +88,13 @@ def report(
     """Print what a finished run of probes found."""
     from medtune.evidence.probes import read_probes
 
-    print_probes(Console(highlight=False, markup=False), read_probes(folder))
+    print_probes(make_console(), read_probes(folder))
 
 
 @probe.command(name="list")
 def list_(
     folders: FoldersOption = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Where published sets lie; by default $MEDTUNE_DATA.")
-    ] = None,
+    data: DataOption = None,
 ) -> None:
     """List the families that can be asked, and the published sets that were found."""
     from medtune.probes.family import find_families, load_family
@@ -103,7 +103,8 @@ def list_(
 
     table = Table(box=None, pad_edge=False)
     for column in ("probe", "level", "items", "clusters", "quick", "what it measures"):
-        table.add_column(column)
+        # A name that is cut can be given to no other command.
+        table.add_column(column, no_wrap=column == "probe")
     for name, folder in find_families(folders or ()).items():
         family = load_family(folder)
         plan = family.plan
@@ -113,7 +114,7 @@ def list_(
     for name, published in PUBLISHED.items():
         where = "found" if name in found else "your copy"
         table.add_row(name, "warning", where, "", "-", published.title)
-    Console(highlight=False, markup=False).print(table)
+    make_console().print(table)
 
 
 @probe.command()
@@ -121,19 +122,26 @@ def show(
     name: Annotated[str, typer.Argument(metavar="PROBE", help="A name of the list.")],
     item: Annotated[str | None, typer.Option(help="Only this item, by its id.")] = None,
     folders: FoldersOption = None,
+    data: DataOption = None,
 ) -> None:
-    """Print a family's card, or one of its items."""
-    from medtune.probes.family import CARD, choose, find_families, load_family
+    """Print a family's card or a published set's terms, or one of its items."""
+    from medtune.probes.family import CARD, choose, find_families
+    from medtune.probes.published import PUBLISHED, describe
+    from medtune.probes.suites import own_data, read_families
 
     known = find_families(folders or ())
-    folder = known[choose([name], list(known))[0]]
+    choose([name], [*known, *PUBLISHED])
+    if item is None and name not in known:
+        sys.stdout.write(describe(name) + "\n")
+        return
     if item is None:
-        card = folder / CARD
+        card = known[name] / CARD
         if not card.is_file():
-            raise DataError(f"{folder}: there is no {CARD}")
+            raise DataError(f"{known[name]}: there is no {CARD}")
         sys.stdout.write(card.read_text(encoding="utf-8"))
         return
-    found = next((one for one in load_family(folder).items if one.id == item), None)
+    [family] = read_families("full", probes=[name], folders=folders or (), data=data or own_data())
+    found = next((one for one in family.items if one.id == item), None)
     if found is None:
         raise RecipeError(f"{name} has no item {item}")
     sys.stdout.write(json.dumps(found.model_dump(mode="json", by_alias=True), indent=1) + "\n")

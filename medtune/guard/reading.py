@@ -40,7 +40,7 @@ def read(path: Path) -> Document:
     Raises:
         RecipeError: It is no YAML mapping, or a key is given twice.
     """
-    document = parse(path)
+    document = parse(path, form="rules and tables are a mapping (name:, rules: or rows:, ...)")
     shown = document.origins[()].text
     # The file was just read and is sound YAML; this walks its nodes for their places.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it is there

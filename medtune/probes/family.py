@@ -144,7 +144,8 @@ def load_plan(folder: Path) -> Plan:
     file = folder / PLAN
     if not file.is_file():
         raise RecipeError(f"{folder}: there is no {PLAN}; medtune probe new writes one")
-    plan = check(parse(file), Plan, "probe")
+    form = "the plan of a probe is a mapping (probe:, version:, title:, ...)"
+    plan = check(parse(file, form=form), Plan, "probe")
     if plan.probe != folder.resolve().name:
         raise RecipeError(f"{file}: probe: {plan.probe} lies in a folder called {folder.name}")
     return plan
@@ -204,12 +205,12 @@ def sealed_family(folder: Path, sealed: Path) -> Family:
 
 
 def choose(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Names in their order.
+    """Names in their order, each once.
 
     Raises:
         RecipeError: One is not known.
     """
-    chosen = list(names)
+    chosen = list(dict.fromkeys(names))
     for name in chosen:
         if name not in known:
             raise RecipeError(f"there is no probe {name}; there are {', '.join(known)}")
@@ -223,5 +224,7 @@ def _draw(text: str) -> str:
 def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{file} is not there") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as UTF-8 text ({type(error).__name__})") from None

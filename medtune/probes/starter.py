@@ -7,7 +7,8 @@ from typing import Any
 
 from medtune.digests import write_text
 from medtune.errors import RecipeError
-from medtune.probes.family import CARD, ITEMS, PLAN
+from medtune.probes.family import CARD, ITEMS, PLAN, find_families
+from medtune.probes.published import PUBLISHED
 
 _PLAN = """\
 probe: {name}
@@ -62,10 +63,13 @@ def write_family(name: str, folder: Path) -> Path:
     """Write a family's folder.
 
     Raises:
-        RecipeError: The name is none, or there is such a folder already.
+        RecipeError: The name is none or one of medtune's own probes, or there is such a folder
+            already.
     """
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
         raise RecipeError(f"{name}: a name of a probe has lower-case letters, digits and _")
+    if name in find_families() or name in PUBLISHED:
+        raise RecipeError(f"{name} is a probe of medtune's own; give another name")
     made = folder / name
     if made.exists():
         raise RecipeError(f"{made} is there already; nothing was written")

@@ -162,8 +162,17 @@ def _read(path: Path, shown: str, stack: tuple[Path, ...]) -> Document:
     return merged
 
 
-def parse(path: Path, shown: str | None = None) -> Document:
+def parse(
+    path: Path,
+    shown: str | None = None,
+    form: str = "a recipe is a mapping of sections (name:, base:, ...)",
+) -> Document:
     """Read one file as it is; ``extends`` is left in it.
+
+    Args:
+        path: Of the file.
+        shown: Its name in messages; None: as it is seen from the working folder.
+        form: What it has to be, for the message where it is no mapping.
 
     Raises:
         RecipeError: The file is missing, is no YAML mapping, or repeats a key.
@@ -184,7 +193,7 @@ def parse(path: Path, shown: str | None = None) -> Document:
     except yaml.YAMLError as error:
         raise RecipeError(f"{shown}{_mark(error)}: not YAML: {_problem(error)}") from error
     if not isinstance(node, yaml.MappingNode):
-        raise RecipeError(f"{shown}:1:1: a recipe is a mapping of sections (name:, base:, ...)")
+        raise RecipeError(f"{shown}:1:1: {form}")
     document = Document(origins={(): Origin(shown, path.parent)})
     try:
         document.values = _mapping(node, (), document, shown, path.parent)

@@ -179,6 +179,16 @@ def test_version_is_that_of_the_distribution():
     assert medtune("--version").stdout == f"medtune {version('medtune')}\n"
 
 
+def test_a_list_of_probes_that_is_piped_has_whole_names_that_can_be_shown():
+    listed = medtune("probe", "list").stdout.splitlines()
+    names = {line.split()[0] for line in listed[1:] if not line.startswith(" ")}
+    assert {"forbidden_recommendation", "truthfulqa_medical"} <= names
+    assert "Lin et al. 2022" in medtune("probe", "show", "truthfulqa_medical").stdout
+    assert medtune("probe", "show", "forbidden_recommendation").stdout.startswith("#")
+    unknown = medtune("probe", "show", "nothing")
+    assert (unknown.returncode, "there is no probe nothing" in unknown.stderr) == (2, True)
+
+
 def test_every_bundled_recipe_is_valid_and_runs_on_the_default_base(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

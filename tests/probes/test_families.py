@@ -13,6 +13,7 @@ from medtune.probes.checks import check_family, independent_items
 from medtune.probes.family import Family, Plan, find_families, load_family, sealed_family, taken
 from medtune.probes.items import Contrast, parse_items
 from medtune.probes.starter import write_family
+from medtune.probes.suites import read_families
 from medtune.stats import required_pairs
 
 PLAN = {
@@ -250,6 +251,28 @@ def test_sealed_items_are_read_only_where_they_are_what_the_plan_seals(tmp_path:
     plain = write(tmp_path / "plain", [contrast(1)])
     with pytest.raises(RecipeError, match="no items are sealed"):
         sealed_family(plain, sealed)
+
+
+def test_a_family_without_items_or_with_an_empty_plan_is_told_so(tmp_path: Path):
+    folder = write(tmp_path, [contrast(1)])
+    (folder / "items.jsonl").unlink()
+    with pytest.raises(DataError, match=r"items\.jsonl is not there"):
+        load_family(folder)
+    (folder / "probe.yaml").write_text("")
+    with pytest.raises(RecipeError, match="the plan of a probe is a mapping"):
+        load_family(folder)
+
+
+def test_a_probe_that_is_named_twice_is_asked_once(tmp_path: Path):
+    site = write(tmp_path, [contrast(1)])
+    assert len(read_families("full", probes=["ours", "ours"], folders=[site])) == 1
+
+
+@pytest.mark.parametrize("name", ["dose_range", "truthfulqa_medical"])
+def test_a_new_family_takes_no_name_of_medtunes_own(tmp_path: Path, name: str):
+    with pytest.raises(RecipeError, match="a probe of medtune's own"):
+        write_family(name, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_family_is_one_without_faults(tmp_path: Path):
