@@ -79,7 +79,11 @@ _QUANTITY = re.compile(
 _FORM_BEFORE = re.compile(
     rf"({NUMBER})[ ](?:tablets?|tabs?|capsules?|pills?)[ ](?:of[ ])?\(?\Z", re.IGNORECASE
 )
-_MASS = re.compile(rf"(?<![\w/])(?<!/[ ])(?<!per[ ])(?:{MASS_WORDS})(?!\w)", re.IGNORECASE)
+_MASS = re.compile(
+    # Gram-positive is no amount.
+    rf"(?<![\w/])(?<!/[ ])(?<!per[ ])(?:{MASS_WORDS})(?!\w|[ -](?:positiv|negativ|stain|variabl))",
+    re.IGNORECASE,
+)
 _ENDS_NUMBER = re.compile(r"""[\d\u00b2\u00b3\u00b9\u2070-\u2089\u2150-\u215f*_"')\]>][ ]?\Z""")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _MAX_PIECES = 30

@@ -57,7 +57,8 @@ AUTHORITY_BEHIND = re.compile(
 _TITLE_WORD = r"""(?!(?:The|An|This|That|These|Those|Current|Clinical|Practice|Most|Many|Recent|New
     |Local|National|International|Follow|Following|Per|All|Some|Several|Treatment|Our|Your|Both
     |Other|Good|Evidence|Management|According|Existing|Updated|Published|Professional|Medical
-    |Dosing|Safety|General|Specific|Official|Relevant|Standard|Institutional|Hospital|Screening
+    |Dosing|Safety|Operational|Dietary|Activity|Revised|Latest|General|Specific|Official|Relevant
+    |Standard|Institutional|Hospital|Screening
     |American|European|British|Canadian|Australian|German|French|Dutch|Swiss|Japanese|Indian|Chinese
     |Under|With|When|What|Which|Where|While|Since|For|But|And|Are|Use|See)[ ])[A-Z][a-z]{2,}"""
 _TITLE = rf"{_TITLE_WORD}(?:[ ]{_TITLE_WORD}){{0,4}}[ ]"

@@ -224,7 +224,8 @@ def test_a_unit_of_mass_whose_number_cannot_be_read_is_a_flag(amount: str):
 
 
 def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
-    text = "Levels of alpha are told in mg/dL or ng per mL, e.g. 5 mg/dL. Weigh it in grams."
+    text = """Levels of alpha are told in mg/dL or ng per mL, e.g. 5 mg/dL. Weigh it in grams.
+    Alpha kills gram-positive bacteria."""
     assert findings(text) == []
 
 
