@@ -1,6 +1,5 @@
 """``medtune gate``: a decision from files alone, which a review board can replay."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from medtune.cli.outcomes import make_console
 from medtune.errors import RecipeError
 
 if TYPE_CHECKING:
     from medtune.gate.run import Gated
 
-PIPED_WIDTH = 120
 FilesOption = list[Path] | None
 
 
@@ -67,9 +66,7 @@ def gate(
     from medtune.gate.run import decide
     from medtune.gate.run import replay as decide_again
 
-    # Rich takes a pipe for a terminal of 80 columns.
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    console = Console(highlight=False, markup=False, width=width)
+    console = make_console()
     if replay is not None:
         others = (place, probes, scores, previous, last_policy, waiver, author, attempts, out)
         if any(other is not None for other in others) or policy != "default":
@@ -116,7 +113,7 @@ def _print(console: Console, found: "Gated") -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("probe", "level", "verdict", "base fails", "adapter fails", "points",
                    "bound / margin"):  # fmt: skip
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("probe", "verdict"))
     for one in found.decision.probes:
         verdict = f"{one.verdict}, waived" if one.waiver else one.verdict
         counts = share(one.base_failing, one.num_items), share(one.adapter_failing, one.num_items)

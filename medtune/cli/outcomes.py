@@ -8,7 +8,7 @@ from rich.table import Table
 from medtune.records import Bounded, ProbeReport, ProbeResult
 
 COLUMNS = ("probe", "items", "base fails", "adapter fails", "difference, points", "bound", "margin")
-PIPED_WIDTH = 120
+PIPED_WIDTH = 132
 """Where no terminal says how wide it is."""
 
 

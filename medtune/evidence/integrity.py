@@ -15,7 +15,7 @@ def faults_of(found: Integrity) -> Iterator[str]:
     if found.base_digest_before != found.base_digest_after:
         yield "the base's weights in memory are not those that they were before the run"
     if found.effect < MIN_EFFECT:
-        yield f"the adapter changes nothing: no answer's log-likelihood moved by {MIN_EFFECT} nats"
+        yield f"the adapter changes nothing: no text, and no log-likelihood by {MIN_EFFECT} nats"
     if found.update > MAX_UPDATE:
         yield (
             f"an update of the adapter is {found.update:.3g} times larger than the base's own "
