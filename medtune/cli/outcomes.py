@@ -12,9 +12,9 @@ PIPED_WIDTH = 132
 """Where no terminal says how wide it is."""
 
 
-def make_console() -> Console:
+def make_console(piped_width: int = PIPED_WIDTH) -> Console:
     """Of standard output, with room for a table where no terminal says how wide it is."""
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    width = None if sys.stdout.isatty() else piped_width
     return Console(width=width, highlight=False, markup=False)
 
 

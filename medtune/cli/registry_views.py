@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from medtune.cli.outcomes import make_console
 from medtune.cli.registry_options import (
     PIPED_WIDTH,
     PlaceOption,
     Reference,
     TrustOption,
-    console,
     digest_of,
     open_it,
     registry,
@@ -39,8 +39,7 @@ def list_versions(place: PlaceOption = None, trust: TrustOption = None) -> None:
             signer = opened.trust.holder(one.signer).name if one.signer else "UNSIGNED"
             digest, told = f"sha256:{one.manifest[:16]}…", " ".join(override_lines(one))
             table.add_row(f"{name}:{one.version}", one.state, signer, one.pushed[:10], digest, told)
-    shown = console()
-    shown.print(table, width=None if shown.is_terminal else PIPED_WIDTH)
+    make_console(PIPED_WIDTH).print(table)
 
 
 @registry.command()

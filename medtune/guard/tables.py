@@ -145,7 +145,7 @@ class DoseTable(Section):
     @property
     def standing(self) -> str:
         """Its notice, and how many of its rows nobody vouches for."""
-        unverified = sum(row.source == UNVERIFIED for row in self.rows)
+        unverified = sum(row.source.strip().casefold() == UNVERIFIED for row in self.rows)
         unsigned = sum(row.reviewer == NO_REVIEWER for row in self.rows)
         return (
             f"limits of {self.name}: {self.notice}; of {len(self.rows)} rows {unverified} are "
