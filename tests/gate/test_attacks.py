@@ -186,6 +186,11 @@ def test_scores_are_counted_again(run: Path, demanding: Path):
     assert found.decision.verdict == "ERROR"
     assert "exam: scores.json says otherwise than items.jsonl" in found.decision.reasons
     scored(run, WORSE)
+    scores = json.loads((run / "scores.json").read_text())
+    scores["reports"][0]["arms"][1]["value"] = 1.0
+    (run / "scores.json").write_text(json.dumps(scores))
+    assert verdict(run, demanding) == "ERROR"
+    scored(run, WORSE)
     items = (run / "items.jsonl").read_text()
     (run / "items.jsonl").write_text(items.replace('"value": 0.0', '"value": 1.0'))
     assert verdict(run, demanding) == "ERROR"
