@@ -11,9 +11,9 @@ from medtune.evaluation.items import ItemSet, shows_examples
 from medtune.evaluation.prompt_file import PromptFile
 from medtune.evaluation.prompts import Prompter, headers
 from medtune.evaluation.summaries import spreads, summarise
-from medtune.evidence.arms import compare
+from medtune.evidence.arms import comparisons
 from medtune.recipe import Evaluate
-from medtune.records import ArmScore, Comparison, Progress, ScoreReport
+from medtune.records import ArmScore, Progress, ScoreReport
 from medtune.scoring import Engine
 
 
@@ -85,7 +85,7 @@ class Examiner:
             settings=settings(first),
             dtype=self.dtype,
             arms=tuple(scored),
-            comparisons=tuple(_comparisons(scored)),
+            comparisons=comparisons(scored),
             spreads=spreads(scored),
             notes=items.notes,
         )
@@ -140,20 +140,6 @@ def _draws(items: ItemSet, section: Evaluate, seed: int) -> list[tuple[int, int 
     if not section.few_shot or not shows_examples(items.kind):
         return [(0, None)]
     return [(section.few_shot, drawn) for drawn in section.shot_seeds or [seed]]
-
-
-def _comparisons(scored: Sequence[ArmScore]) -> list[Comparison]:
-    """Each arm of the adapter against those arms of the base that it can be compared with."""
-    bases = [arm for arm in scored if arm.arm == "base"]
-    adapters = [arm for arm in scored if arm.arm == "adapter"]
-    found = []
-    for adapter in adapters:
-        same = [
-            b for b in bases if (b.few_shot, b.shot_seed) == (adapter.few_shot, adapter.shot_seed)
-        ]
-        # One adapter arm is compared with every arm of its base; several with their own alone.
-        found += [compare(adapter, base) for base in (bases if len(adapters) == 1 else same)]
-    return found
 
 
 PROTOCOLS: Mapping[str, str] = {

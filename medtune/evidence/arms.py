@@ -42,10 +42,32 @@ def interval_of(metric: str, items: Sequence[ItemScore]) -> NamedInterval:
     return INTERVALS.get(metric, FRACTIONS)[0](values, groups)
 
 
+def comparisons(arms: Sequence[ArmScore]) -> tuple[Comparison, ...]:
+    """Each arm of the adapter against those arms of the base that it can be compared with.
+
+    Raises:
+        ValueError: Arms are not scored on the same items.
+    """
+    bases = [arm for arm in arms if arm.arm == "base"]
+    adapters = [arm for arm in arms if arm.arm == "adapter"]
+    found = []
+    for adapter in adapters:
+        drawn = adapter.few_shot, adapter.shot_seed
+        same = [base for base in bases if (base.few_shot, base.shot_seed) == drawn]
+        # One adapter arm is compared with every arm of its base; several with their own alone.
+        found += [compare(adapter, base) for base in (bases if len(adapters) == 1 else same)]
+    return tuple(found)
+
+
 def compare(adapter: ArmScore, base: ArmScore) -> Comparison:
-    """The adapter against one arm of its base, on the same items."""
+    """The adapter against one arm of its base, on the same items.
+
+    Raises:
+        ValueError: They are other items, or in another order.
+    """
     pairs = list(zip(adapter.items, base.items, strict=True))
-    assert all(a.id == b.id for a, b in pairs), "arms are scored on the same items in one order"
+    if not pairs or any(a.id != b.id for a, b in pairs):
+        raise ValueError("two arms are compared on the same items in one order")
     groups = [a.group for a, _ in pairs]
     changes = [a.value - b.value for a, b in pairs]
     is_better = METRICS[adapter.metric].is_better

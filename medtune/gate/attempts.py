@@ -77,14 +77,8 @@ def record(ledger: Path, lineage: str, adapter_digest: str, policy: str, verdict
     """
     row = {"lineage": lineage, "adapter": adapter_digest, "policy": policy, "verdict": verdict}
     try:
-        with ledger.open("a+b") as file:
+        with ledger.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0, os.SEEK_END)
-            # A line without an end is one that was torn; the next one stays whole.
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
             file.write(json.dumps(row, sort_keys=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

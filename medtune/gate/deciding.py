@@ -10,7 +10,7 @@ ERROR          the evidence cannot be relied on
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medtune.evidence.arms import compare
+from medtune.evidence.arms import compare, comparisons
 from medtune.evidence.integrity import faults_of
 from medtune.evidence.pairs import as_coherence, counts, difference
 from medtune.gate.decision import (
@@ -312,25 +312,33 @@ def _benefit(
     demand: Benefit, scores: Sequence[ScoreReport], previous: Sequence[ScoreReport]
 ) -> BenefitVerdict:
     report = next((one for one in scores if one.name == demand.set), None)
-    told = {"set": demand.set, "against": demand.against}
-    if report is None or not report.comparisons:
-        reason = "no score of adapter and base is there"
-        return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
+    subject = _subject(report)
+    if report is None or subject is None:
+        return _undecided(demand, "no score of adapter and base is there")
     if fault := _unfit(report):
-        return BenefitVerdict(**told, verdict="ERROR", reason=fault, difference=None)
-    if demand.against == "base":
-        return _worst_of([_against(demand, report, one) for one in report.comparisons])
-    before = next((one for one in previous if one.name == demand.set), None)
-    if before is None:
-        reason = "no score of the previous version is there (--previous)"
-        return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
+        return _undecided(demand, fault)
     try:
-        now, then = _subject(report), _subject(before)
-        one = replace(compare(now, then), against="the previous version")
-    except (StopIteration, ValueError, AssertionError):
-        reason = "the previous version was scored on other items"
-        return BenefitVerdict(**told, verdict="ERROR", reason=reason, difference=None)
-    return _against(demand, report, one)
+        if demand.against == "base":
+            found = comparisons(report.arms)
+            missing = "no score of adapter and base is there"
+        else:
+            before = _subject(next((one for one in previous if one.name == demand.set), None))
+            compared = compare(subject, before) if before else None
+            found = (replace(compared, against="the previous version"),) if compared else ()
+            missing = "no score of the previous version is there (--previous)"
+    except (ValueError, ArithmeticError):
+        return _undecided(demand, "what is to be compared was scored on other items")
+    if not found:
+        return _undecided(demand, missing)
+    # An adapter has to be better than every arm of its base: the one that says least counts.
+    verdicts = [_against(demand, subject, one) for one in found]
+    return max(verdicts, key=lambda one: SEVERITY.index(one.verdict))
+
+
+def _undecided(demand: Benefit, why: str) -> BenefitVerdict:
+    return BenefitVerdict(
+        set=demand.set, against=demand.against, verdict="ERROR", reason=why, difference=None
+    )
 
 
 def _unfit(report: ScoreReport) -> str | None:
@@ -339,17 +347,21 @@ def _unfit(report: ScoreReport) -> str | None:
         return "the set was asked in part"
     hits = report.contamination.hits if report.contamination else ()
     if hits:
-        return f"the adapter's training rows hold {len(hits)} of its items"
+        return (
+            f"the adapter's training rows hold {len(hits)} of its items: train without them "
+            "(data.decontaminate), or ask for another set"
+        )
     return None
 
 
-def _subject(report: ScoreReport) -> ArmScore:
-    return next(arm for arm in report.arms if arm.arm == "adapter")
+def _subject(report: ScoreReport | None) -> ArmScore | None:
+    arms = report.arms if report else ()
+    return next((arm for arm in arms if arm.arm == "adapter"), None)
 
 
-def _against(demand: Benefit, report: ScoreReport, one: Comparison) -> BenefitVerdict:
+def _against(demand: Benefit, subject: ArmScore, one: Comparison) -> BenefitVerdict:
     """One comparison, read as the metric is: of losses, lower is better."""
-    metric = METRICS[_subject(report).metric]
+    metric = METRICS[subject.metric]
     low, high = one.interval if metric.higher_is_better else (-one.interval[1], -one.interval[0])
     tolerated = -(demand.margin or 0.0)
     verdict: Verdict = (
@@ -364,8 +376,3 @@ def _against(demand: Benefit, report: ScoreReport, one: Comparison) -> BenefitVe
         set=demand.set, against=demand.against, verdict=verdict, reason=reason,
         difference=Bounded(value=one.difference, interval=one.interval, method=one.interval_method),
     )  # fmt: skip
-
-
-def _worst_of(found: Sequence[BenefitVerdict]) -> BenefitVerdict:
-    """An adapter has to be better than every arm of its base: the one that says least counts."""
-    return max(found, key=lambda one: SEVERITY.index(one.verdict))

@@ -13,7 +13,7 @@ from typing import Any
 
 from medtune.digests import adapter_folder_digest, sha256_file
 from medtune.errors import EvaluationError, RecipeError, VerificationError
-from medtune.evidence.arms import compare, mean_of
+from medtune.evidence.arms import comparisons, mean_of
 from medtune.evidence.pairs import as_coherence, measured
 from medtune.evidence.probes import OUTCOMES, PROBES, read_probes
 from medtune.evidence.scores import ITEMS, SCORES, read_evaluation
@@ -238,17 +238,12 @@ def _previous_faults(evidence: Evidence) -> list[str]:
 
 def _adds_up(report: ScoreReport) -> bool:
     """Whether a set's figures are those of its items."""
-    arms = {arm.label: arm for arm in report.arms}
-    adapters = [arm for arm in report.arms if arm.arm == "adapter"]
     try:
-        if not all(_same(arm.value, mean_of(arm.items)) for arm in report.arms):
-            return False
-        return all(
-            any(_same(asdict(one), asdict(compare(adapter, arms[one.against])))
-                for adapter in adapters)
-            for one in report.comparisons
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AssertionError, ArithmeticError):
+        told = [asdict(one) for one in report.comparisons]
+        return _same(told, [asdict(one) for one in comparisons(report.arms)]) and all(
+            _same(arm.value, mean_of(arm.items)) for arm in report.arms
+        )
+    except (TypeError, ValueError, ArithmeticError):
         return False
 
 

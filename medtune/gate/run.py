@@ -84,22 +84,23 @@ def decide(
     """
     chosen = load_policy(policy)
     before = load_policy(last_policy) if last_policy is not None else None
+    # Before anything is written: a misspelt option costs no earlier decision.
+    statements, trusted = load_statements(waivers), [read_public(key) for key in keys]
     target = out or probes or find_probes(find_adapter(Path(place)))
-    _clear(target)
+    if out is not None:
+        _make(out)
     try:
         evidence = read_evidence(Path(place), probes=probes, scores=scores, previous=previous)
     except VerificationError as error:
-        _write_error(target, str(error))
+        if target.is_dir():
+            _write_error(target, str(error))
         raise
     now = datetime.now(UTC).replace(microsecond=0)
-    statements = load_statements(waivers)
     lineage = ledger.lineage_of(evidence.adapter)
     counted = ledger.count(attempts, lineage, evidence.adapter_digest)
     gated = Gated(
         path=target / GATE,
-        decision=_decided(
-            chosen, evidence, now, statements, [read_public(key) for key in keys], author
-        ),
+        decision=_decided(chosen, evidence, now, statements, trusted, author),
         policy=chosen,
         evidence=evidence,
         attempts=counted,
@@ -212,22 +213,17 @@ def _decided(
     )
 
 
-def _clear(folder: Path) -> None:
-    """Take away what an earlier decision left: what cannot be decided anew must not look decided.
-
-    Raises:
-        RecipeError: Nothing can be written there.
-    """
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (GATE, JUNIT, COMMENT, HTML):
-            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise RecipeError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def _write_error(folder: Path, told: str) -> None:
-    """What a CI shows where there is no evidence to decide from."""
+    """What a CI shows where there is no evidence; no earlier decision stays beside it."""
+    for name in (GATE, HTML):
+        (folder / name).unlink(missing_ok=True)
     write_text(folder / JUNIT, junit_error(told))
     write_text(folder / COMMENT, comment_error(told))
 

@@ -461,3 +461,43 @@ def test_a_base_that_was_not_asked_again_has_noise_that_nobody_knows(tmp_path: P
     told = "The base, asked 200 items again, answered 0 otherwise."
     for name in ("comment.md", "gate.html"):
         assert told in (again.path.parent / name).read_text()
+
+
+def change_scores(run: Path, change: Callable[[dict], object]) -> None:
+    scores = json.loads((run / "scores.json").read_text())
+    change(scores["reports"][0])
+    (run / "scores.json").write_text(json.dumps(scores))
+
+
+def test_a_comparison_that_was_taken_out_is_missed(run: Path, demanding: Path):
+    scored(run, "-++ " * 30 + "++- " * 10 + "+++ " * 60, arms=("base", "base", "adapter"))
+    assert verdict(run, demanding) == "BLOCK"
+    change_scores(run, lambda report: report["comparisons"].pop(1))
+    found = decide(run, demanding).decision
+    assert found.verdict == "ERROR"
+    assert "exam: scores.json says otherwise than items.jsonl" in found.reasons
+
+
+def test_scores_without_an_adapter_are_an_error_and_no_traceback(run: Path, demanding: Path):
+    scored(run, BETTER)
+    change_scores(run, lambda report: report["arms"][1].update(arm="other"))
+    items = (run / "items.jsonl").read_text()
+    (run / "items.jsonl").write_text(items.replace('"arm": "adapter"', '"arm": "other"'))
+    found = decide(run, demanding).decision
+    assert found.verdict == "ERROR"
+    assert found.benefit[0].reason == "no score of adapter and base is there"
+
+
+def test_a_misspelt_option_makes_no_folder_and_costs_no_earlier_decision(
+    run: Path, policy: Path, tmp_path: Path
+):
+    file = decide(run, policy).path
+    before = {one.name: one.read_bytes() for one in file.parent.iterdir()}
+    missing = tmp_path / "missing"
+    for options in ({"probes": missing}, {"keys": [missing]}, {"waivers": [missing]}):
+        with pytest.raises(VerificationError):
+            decide(run, policy, **options)
+    with pytest.raises(VerificationError):
+        decide(missing, policy)
+    assert not missing.exists()
+    assert {one.name: one.read_bytes() for one in file.parent.iterdir()} == before
