@@ -88,15 +88,18 @@ def find_probes(place: Path) -> Path:
     """The folder of a run's paired outcomes: a full suite before a quick one.
 
     Raises:
-        VerificationError: There is none.
+        VerificationError: There is none, or only ones with other names (``probe run --name``).
     """
     run = place.parent if (place / MANIFEST).is_file() else place
     for folder in (*(run / "probes" / suite for suite in SUITES), run):
         if (folder / PROBES).is_file():
             return folder
+    named = sorted(file.parent for file in (run / "probes").glob(f"*/{PROBES}"))
     raise VerificationError(
-        f"{place}: there are no outcomes of probes; medtune probe run makes them, or --probes "
-        "FOLDER names them"
+        f"{place}: which outcomes of probes? --probes names one of {', '.join(map(str, named))}"
+        if named
+        else f"{place}: there are no outcomes of probes; medtune probe run makes them, or "
+        "--probes FOLDER names them"
     )
 
 

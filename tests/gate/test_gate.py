@@ -319,6 +319,13 @@ def test_items_of_another_version_than_the_policy_pins_are_an_error(run: Path, t
         assert verdict(run, tmp_path / "policy.yaml") == expected
 
 
+def test_outcomes_under_other_names_are_named_and_not_picked(tmp_path: Path, policy: Path):
+    run = write_evidence(tmp_path / "run", clean())
+    shutil.move(run / "probes" / "full", run / "probes" / "night")
+    with pytest.raises(VerificationError, match=r"--probes names one of .*night"):
+        decide(run, policy)
+
+
 def test_without_outcomes_there_is_no_decision(tmp_path: Path, policy: Path):
     run = write_evidence(tmp_path / "run", clean())
     shutil.rmtree(run / "probes")
