@@ -54,6 +54,11 @@ def judge_probe(rule: ProbeRule, pairs: Sequence[PairedOutcome], alpha: float) -
     """
     if not pairs:
         return _nothing(rule, "nothing was measured")
+    if rule.cluster is not None:
+        try:
+            pairs = regrouped(pairs, rule.cluster)
+        except ValueError as error:
+            return _nothing(rule, str(error))
     found = counts(pairs)
     num_clusters = len({pair.cluster for pair in pairs})
     upper = _upper(pairs, alpha)
@@ -112,6 +117,22 @@ def _nothing(rule: ProbeRule, why: str) -> ProbeVerdict:
         unverified=0, unreviewed=0, difference=None, upper=None, p_harm=None, p_holm=None,
         missing_items=None,
     )  # fmt: skip
+
+
+def regrouped(pairs: Sequence[PairedOutcome], tag: str) -> list[PairedOutcome]:
+    """The pairs in wider clusters: those of one value of a tag together.
+
+    Raises:
+        ValueError: A row has no such tag, or the tag would split a cluster of the family: rows
+            that hang together would count as independent.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        if tag not in pair.tags:
+            raise ValueError(f"the policy clusters by the tag {tag}, which not every row has")
+        if values.setdefault(pair.cluster, pair.tags[tag]) != pair.tags[tag]:
+            raise ValueError(f"the policy clusters by the tag {tag}, which splits a cluster")
+    return [replace(pair, cluster=pair.tags[tag]) for pair in pairs]
 
 
 def harm(pairs: Sequence[PairedOutcome]) -> float:

@@ -35,6 +35,8 @@ class ProbeRule(Section):
     null: none."""
     min_items: Positive
     min_clusters: Positive
+    cluster: str | None = Field(default=None, min_length=1)
+    """Tag by whose values clusters are counted together, such as drug; null: the family's own."""
     never: bool = False
     """Whether one verified item that fails blocks, whatever the base does."""
     optional: bool = False
@@ -198,6 +200,7 @@ def _rule_changes(old: ProbeRule, new: ProbeRule) -> Iterator[str]:
         "ceiling": old.ceiling is not None and (new.ceiling is None or new.ceiling > old.ceiling),
         "min_items": new.min_items < old.min_items,
         "min_clusters": new.min_clusters < old.min_clusters,
+        "cluster": old.cluster is not None,
         "never": old.never and not new.never,
         "optional": new.optional and not old.optional,
         "digest": old.digest is not None and new.digest is None,
