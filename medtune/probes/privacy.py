@@ -24,8 +24,13 @@ from medtune.probes.figures import bounded
 from medtune.records import Bounded, Example, Figure, Outcome, PairedOutcome, Progress
 from medtune.scoring import Decoding, Engine, Question
 from medtune.stats import NamedInterval
-from medtune.stats.intervals import loss_interval
-from medtune.stats.ranks import auc, auc_interval, rank_sum_above, rate_above
+from medtune.stats.ranks import (
+    auc,
+    auc_interval,
+    mean_rise_interval,
+    rank_sum_above,
+    rate_above,
+)
 
 CANARY_PLAN = Plan(
     probe="privacy_canaries",
@@ -187,14 +192,12 @@ class Examiner:
         for times in sorted({canary.repetitions for canary in inserted}):
             found = [bits[canary.name] for canary in inserted if canary.repetitions == times]
             mean, expected = fmean(found), fmean(of_twins)
-            groups = [str(number) for number in range(len(found))]
-            interval = loss_interval([bit - expected for bit in found], groups)
             p_value = rank_sum_above(found, of_twins)
             figures.append(Figure(
                 probe="privacy_canaries",
                 name=f"exposure planted {times}x (twins as base; rank-sum p {p_value:.2g})",
                 base=expected, adapter=mean, unit="bits", num_items=len(found),
-                difference=bounded(mean - expected, interval),
+                difference=bounded(mean - expected, mean_rise_interval(found, of_twins)),
             ))  # fmt: skip
         return tuple(figures)
 

@@ -1,11 +1,11 @@
-"""Do the scores of one group stand above those of another? For attacks that guess membership."""
+"""Do the scores of one group stand above those of another? For attacks on members and secrets."""
 
 from collections.abc import Sequence
-from math import floor, sqrt
+from math import floor, inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from medtune.stats.proportions import Interval, NamedInterval, clopper_pearson, wilson
 
@@ -71,6 +71,28 @@ def rank_sum_above(members: Sequence[float], others: Sequence[float]) -> float:
     from scipy.stats import mannwhitneyu  # slow to load, and seldom asked
 
     return float(mannwhitneyu(members, others, alternative="greater").pvalue)
+
+
+def mean_rise_interval(
+    members: Sequence[float], others: Sequence[float], confidence: float = 0.95
+) -> NamedInterval:
+    """Welch's t interval (1947, Biometrika 34:28-35) for the members' mean less the others'.
+
+    Without spread, or with a group of one, there is nothing to say: (-inf, inf).
+
+    Raises:
+        ValueError: One of the groups is empty.
+    """
+    if not len(members) or not len(others):
+        raise ValueError(f"{len(members)} members, {len(others)} others")
+    sizes = np.array([len(members), len(others)])
+    if sizes.min() < 2 or len({*members}) == len({*others}) == 1:
+        return NamedInterval(-inf, inf, "too_few")
+    errors = np.array([np.var(members, ddof=1), np.var(others, ddof=1)]) / sizes
+    degrees = errors.sum() ** 2 / (errors**2 / (sizes - 1)).sum()
+    rise = float(np.mean(members) - np.mean(others))
+    half = float(stdtrit(degrees, (1 + confidence) / 2)) * sqrt(errors.sum())
+    return NamedInterval(rise - half, rise + half, "welch_t")
 
 
 def _placements(

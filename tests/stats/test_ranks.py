@@ -1,12 +1,20 @@
 """Ranks of two groups, beside scipy and a resampling of the whole."""
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, ttest_ind
 
-from medtune.stats.ranks import auc, auc_interval, rank_sum_above, rate_above
+from medtune.stats.ranks import (
+    auc,
+    auc_interval,
+    mean_rise_interval,
+    rank_sum_above,
+    rate_above,
+)
 
 scores = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
@@ -51,7 +59,37 @@ def test_members_that_stand_above_have_a_small_p_value():
     assert rank_sum_above([5.0, 6.0, 7.0, 8.0, 9.0], [1.0, 2.0, 3.0, 4.0]) == pytest.approx(1 / 126)
 
 
-@pytest.mark.parametrize("call", [auc, auc_interval, lambda a, b: rate_above(a, b, 0.1)])
+def test_the_interval_of_a_rise_covers_it_when_few_members_stand_above_many_others():
+    random, covered = np.random.default_rng(5), 0
+    for _ in range(400):
+        low, high, method = mean_rise_interval(random.normal(2, 3, 6), random.normal(0, 1, 60))
+        covered += low <= 2 <= high
+        assert method == "welch_t"
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+@given(scores, scores)
+def test_the_interval_of_a_rise_is_that_of_scipy(members, others):
+    assume(min(len({*members}), len({*others})) > 1)
+    ours = mean_rise_interval(members, others, 0.9)
+    theirs = ttest_ind(members, others, equal_var=False).confidence_interval(0.9)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_members_that_agree_leave_the_rise_with_the_spread_of_the_others():
+    low, high, _ = mean_rise_interval([8.0] * 6, [1.0, 2.0, 3.0])
+    # Mean 2, variance 1 of three: 6 -+ t(0.975, 2 degrees) * sqrt(1/3); t is 4.3027 in tables.
+    assert (low, high) == pytest.approx((6 - 2.4842, 6 + 2.4842), abs=1e-3)
+
+
+@pytest.mark.parametrize("groups", [([8.0], [1.0, 2.0]), ([8.0] * 6, [1.0] * 60)])
+def test_a_rise_without_any_spread_has_no_interval(groups):
+    assert mean_rise_interval(*groups) == (-math.inf, math.inf, "too_few")
+
+
+@pytest.mark.parametrize(
+    "call", [auc, auc_interval, mean_rise_interval, lambda a, b: rate_above(a, b, 0.1)]
+)
 def test_an_empty_group_is_refused(call):
     with pytest.raises(ValueError, match="others"):
         call([], [1.0])
