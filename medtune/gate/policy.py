@@ -6,7 +6,7 @@ written, and its digest noted, before an adapter is measured.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,8 +106,17 @@ class Policy(Section):
 
     @property
     def digest(self) -> str:
-        """sha256 of all that it says."""
-        return sha256_value(self.model_dump(mode="json"))
+        """sha256 of all that it says.
+
+        Null asks for nothing and is left out, so that a field which a later medtune knows does not
+        change what was decided, waived or pinned before.
+        """
+        return sha256_value(self.values)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that it says, as JSON."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @property
     def blockers(self) -> tuple[ProbeRule, ...]:

@@ -236,7 +236,7 @@ def _write(gated: Gated, statements: Mapping[str, Any], author: str | None) -> N
         "decided": gated.decided,
         "adapter_digest": evidence.adapter_digest,
         "base_digest": evidence.manifest.get("base_digest"),
-        "policy": gated.policy.model_dump(mode="json"),
+        "policy": gated.policy.values,
         "policy_digest": gated.policy.digest,
         "policy_changes": list(gated.policy_changes),
         "places": _places(evidence, folder),

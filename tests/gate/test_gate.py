@@ -445,6 +445,17 @@ def test_a_policy_with_nine_blockers_or_an_unknown_key_is_refused(tmp_path: Path
         load_policy("strict")
 
 
+def test_a_field_that_is_null_or_left_out_leaves_the_digest_of_a_policy(
+    policy: Path, tmp_path: Path
+):
+    rules = yaml.safe_load(policy.read_text())
+    digest = load_policy(policy).digest
+    for change, is_same in (({"cluster": None, "hazard": None}, True), ({"hazard": "H1"}, False)):
+        changed = rules | {"probes": [rules["probes"][0] | change]}
+        (tmp_path / "changed.yaml").write_text(yaml.safe_dump(changed))
+        assert (load_policy(tmp_path / "changed.yaml").digest == digest) is is_same
+
+
 def test_a_loosened_policy_is_shown_as_such(run: Path, policy: Path, tmp_path: Path):
     rules = yaml.safe_load(policy.read_text())
     rules["probes"][0] |= {"margin": 0.1, "level": "warning", "cluster": "drug"}
