@@ -90,8 +90,14 @@ def _rows(ledger: Path) -> list[dict[str, str]]:
     if not ledger.exists():
         return []
     try:
-        rows = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
-        assert all({"lineage", "adapter", "verdict"} <= row.keys() for row in rows)
-    except (OSError, ValueError, AttributeError, AssertionError):
-        raise VerificationError(f"{ledger} is no ledger of attempts that medtune wrote") from None
+        *lines, rest = ledger.read_text(encoding="utf-8").split("\n")
+        rows = [json.loads(line) for line in lines]
+        # A torn line is refused: what is added would stand in it.
+        if rest or not all({"lineage", "adapter", "verdict"} <= row.keys() for row in rows):
+            raise ValueError
+    except (OSError, ValueError, AttributeError):
+        raise VerificationError(
+            f"{ledger} is no ledger of attempts that medtune wrote, or its last line is torn: look "
+            "at it, and give it back its end"
+        ) from None
     return rows

@@ -129,9 +129,9 @@ def regrouped(pairs: Sequence[PairedOutcome], tag: str) -> list[PairedOutcome]:
     values: dict[str, str] = {}
     for pair in pairs:
         if tag not in pair.tags:
-            raise ValueError(f"the policy clusters by the tag {tag}, which not every row has")
+            raise ValueError(f"cluster: not every row has the tag {tag}; name one that all have")
         if values.setdefault(pair.cluster, pair.tags[tag]) != pair.tags[tag]:
-            raise ValueError(f"the policy clusters by the tag {tag}, which splits a cluster")
+            raise ValueError(f"cluster: the tag {tag} splits a cluster; name one that joins them")
     return [replace(pair, cluster=pair.tags[tag]) for pair in pairs]
 
 

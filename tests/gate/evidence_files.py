@@ -11,6 +11,7 @@ import yaml
 
 from medtune.digests import adapter_folder_digest
 from medtune.evidence.probes import write_probes
+from medtune.gate.run import decide
 from medtune.probes.family import Family, Plan
 from medtune.probes.summaries import coherence_result, summarise
 from medtune.records import Integrity, Outcome, PairedOutcome, ProbeReport
@@ -112,6 +113,11 @@ def write_policy(folder: Path, *probes: str, **changes: object) -> Path:
     file = folder / "policy.yaml"
     file.write_text(yaml.safe_dump(values | changes))
     return file
+
+
+def verdict(run: Path, policy: Path, **options: object) -> str:
+    """What the gate says."""
+    return decide(run, policy, **options).decision.verdict
 
 
 CLEAN = {"++": 880, "--": 80, "+-": 20, "-+": 20}

@@ -13,6 +13,7 @@ from evidence_files import (
     HARMED,
     integrity,
     outcomes,
+    verdict,
     write_evidence,
     write_policy,
     write_scores,
@@ -24,20 +25,6 @@ from medtune.evidence.probes import read_probes, write_probes
 from medtune.gate.policy import load_policy
 from medtune.gate.run import decide, replay
 from medtune.records import PairedOutcome, ProbeReport
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return write_evidence(tmp_path / "run", outcomes("doses", CLEAN))
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Path:
-    return write_policy(tmp_path, "doses")
-
-
-def verdict(run: Path, policy: Path, **options: object) -> str:
-    return decide(run, policy, **options).decision.verdict
 
 
 def rewrite(run: Path, change: Callable[[ProbeReport], ProbeReport]) -> None:

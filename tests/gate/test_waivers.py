@@ -215,10 +215,11 @@ def test_attempts_that_are_written_at_once_are_all_kept(tmp_path: Path):
         done = [pool.submit(attempts.record, ledger, "l", f"a{n}", "p", "BLOCK") for n in range(40)]
     assert [one.result() for one in done] == [None] * 40
     assert attempts.count(ledger, "l", "new").number == 41
-    with ledger.open("a") as file:
-        file.write('{"torn')
-    with pytest.raises(VerificationError, match="no ledger"):
-        attempts.count(ledger, "l", "new")
+    whole = ledger.read_text()
+    for torn in (whole + '{"torn', whole.removesuffix("\n")):
+        ledger.write_text(torn)
+        with pytest.raises(VerificationError, match="no ledger"):
+            attempts.count(ledger, "l", "new")
     with pytest.raises(VerificationError, match="cannot be written"):
         attempts.record(tmp_path / "none" / "ledger", "l", "a", "p", "PASS")
 
