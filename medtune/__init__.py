@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from medtune.registry.pull import pull
     from medtune.registry.registry import Registry, open_registry
     from medtune.registry.verify import verify
+    from medtune.rehearsing import Rehearsal, rehearse
     from medtune.seeds import SeedRuns
     from medtune.served import evaluate_served
 
@@ -48,6 +49,7 @@ __all__ = [
     "Probed",
     "Recipe",
     "Registry",
+    "Rehearsal",
     "Run",
     "SeedRuns",
     "attach",
@@ -67,6 +69,7 @@ __all__ = [
     "promote",
     "pull",
     "push",
+    "rehearse",
     "replay",
     "revoke",
     "rollback",
@@ -84,6 +87,7 @@ _HOMES = {
     "Probed": "probing",
     "Recipe": "recipe",
     "Registry": "registry.registry",
+    "Rehearsal": "rehearsing",
     "Run": "pipeline",
     "SeedRuns": "seeds",
     "attach": "models",
@@ -103,6 +107,7 @@ _HOMES = {
     "promote": "registry.promote",
     "pull": "registry.pull",
     "push": "pushing",
+    "rehearse": "rehearsing",
     "replay": "gate.run",
     "revoke": "registry.promote",
     "rollback": "registry.promote",

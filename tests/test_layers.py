@@ -18,7 +18,7 @@ LAYERS = [
     {"training", "evaluation", "probes", "card", "seeds", "report", "registry"},
     {"inputs", "assess", "subject", "metric_modules"},
     {"training_rows", "pushing"},
-    {"pairing", "chat"},
+    {"pairing", "chat", "rehearsing"},
     {"parity"},
     {"pipeline", "evaluating", "probing", "merging"},
     {"served"},

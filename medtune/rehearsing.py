@@ -1,0 +1,163 @@
+"""Rows for replay that the base writes itself: its own answers to prompts of yours.
+
+An adapter that learns letters or short notes forgets how its base writes: texts begin to loop or to
+count. Among its training rows the base's own answers hold it there, as no text of another hand does
+(self-synthesised rehearsal, arXiv:2403.01244; self-distillation, arXiv:2402.13669). What the base
+says wrongly is rehearsed as well: such rows keep an adapter as it was, and make it no better.
+
+prompts -> the base answers greedily -> unended and unreadable answers are left out -> chat rows
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from medtune import models
+from medtune.assess import RESPONSES
+from medtune.data import Encoder
+from medtune.digests import write_text
+from medtune.errors import DataError, RecipeError
+from medtune.models.cache import cache_folder
+from medtune.probes.coherence import incoherence
+from medtune.records import Message, Progress, Silent
+from medtune.scoring import (
+    Decoding,
+    Forgotten,
+    Kept,
+    LocalEngine,
+    ResponseCache,
+    Written,
+    local_conditions,
+)
+from medtune.subject import Subject, TemplateName, find_subject
+from medtune.tasks import read_prompts
+
+BATCH_SIZE = 16
+"""Answers written at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A file of rows, and what became of the prompts."""
+
+    path: Path
+    num_prompts: int
+    num_rows: int
+    num_repeated: int
+    """Prompts that stood among them before."""
+    num_unended: int
+    """Answers that did not end within the tokens."""
+    num_unreadable: int
+    """Answers that are empty, repeat themselves or are no words."""
+
+
+def rehearse(
+    base: str,
+    prompts: str | Path,
+    *,
+    prompt: str,
+    out: Path | str,
+    max_new_tokens: int = 256,
+    limit: int | None = None,
+    template: TemplateName = "auto",
+    dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    private: bool = False,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Rehearsal:
+    """Let a base answer prompts, and write its answers as rows of task chat.
+
+    Args:
+        base: An alias, a hub id, or a folder.
+        prompts: A file of rows, in any of the kinds that recipes read.
+        prompt: A column, or text with columns in braces, as `columns.prompt` of a recipe.
+        out: The file of rows (.jsonl). It appears whole, and replaces none.
+        max_new_tokens: Longest answer. One that has not ended by then is left out, as it would
+            teach the adapter to end there or not to end at all.
+        limit: Prompts, from the first on.
+        template: The chat template that the adapter will be trained with.
+        dtype: Precision of the base.
+        private: The prompts are of patients: no answer is kept in the cache, and the file can be
+            read by its owner alone.
+        offline: Reach for no network.
+        progress: Where to report.
+
+    Raises:
+        DataError: A row has no such column, or no answer is left.
+        RecipeError: The subject is an adapter, or the file of rows is there.
+        MedtuneError: There is no such base.
+    """
+    progress = progress or Silent()
+    place = Path(out)
+    _require_place(place)
+    subject = find_subject(base, dtype=dtype, template=template, offline=offline, progress=progress)
+    if subject.adapter is not None:
+        raise RecipeError(f"{base} is an adapter: rows for replay are what its base says")
+    asked = list(islice(read_prompts(str(prompts), prompt, offline=offline), limit))
+    first: dict[str, str] = {}
+    for name, text in asked:
+        first.setdefault(text, name)
+    distinct = list(first)
+    answers = _answers(subject, distinct, max_new_tokens, private=private, progress=progress)
+    ended = [one for one in zip(distinct, answers, strict=True) if one[1].is_complete]
+    read = [(text, answer.text) for text, answer in ended if incoherence(answer.text) is None]
+    if not read:
+        raise DataError(
+            f"no answer is left of {len(distinct)}: {len(distinct) - len(ended)} did not end in "
+            f"{max_new_tokens} tokens, {len(ended)} cannot be read"
+        )
+    source = f"answered by base {subject.located.digest[:12]}"
+    rows = [_row(first[text], text, answer, source) for text, answer in read]
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    write_text(place, "".join(f"{line}\n" for line in lines), private=private)
+    return Rehearsal(
+        path=place,
+        num_prompts=len(asked),
+        num_rows=len(rows),
+        num_repeated=len(asked) - len(distinct),
+        num_unended=len(distinct) - len(ended),
+        num_unreadable=len(ended) - len(read),
+    )
+
+
+def _require_place(place: Path) -> None:
+    if place.suffix != ".jsonl":
+        raise RecipeError(f"{place}: rows are written as .jsonl")
+    if place.exists():
+        raise RecipeError(f"{place} is there already; nothing is overwritten")
+    if not place.parent.is_dir():
+        raise RecipeError(f"{place.parent} is no folder")
+
+
+def _answers(
+    subject: Subject,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    *,
+    private: bool,
+    progress: Progress,
+) -> list[Written]:
+    frozen = models.load_model(subject.located, subject.base, subject.tokenizer)
+    encoder = Encoder(subject.template)
+    conditions = local_conditions(frozen, adapter=None, template=subject.template.digest)
+    kept: Kept = Forgotten() if private else ResponseCache(cache_folder() / RESPONSES, conditions)
+    engine = LocalEngine(
+        frozen.model, conditions, is_adapter_on=False, decode=encoder.decode,
+        batch_size=BATCH_SIZE, pad_id=subject.pad_id, kept=kept,
+    )  # fmt: skip
+    stops = {subject.template.stop_token_id, subject.tokenizer.eos_token_id} - {None}
+    decoding = Decoding(max_new_tokens=max_new_tokens, stop_ids=frozenset(stops))
+    ids = [encoder.prompt([Message(role="user", content=text)]) for text in prompts]
+    found = engine.write(ids, decoding, step="the base's answers", progress=progress)
+    return [answer for [answer] in found]
+
+
+def _row(name: str, prompt: str, answer: str, source: str) -> dict[str, Any]:
+    messages = [
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": answer},
+    ]
+    return {"id": name, "source": source, "messages": messages}

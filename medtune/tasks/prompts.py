@@ -1,0 +1,28 @@
+"""Prompts without answers: of a file's rows, a column or text with columns in braces."""
+
+from collections.abc import Iterator
+
+from medtune.errors import DataError
+from medtune.tasks.catalogue import TASKS
+from medtune.tasks.columns import Template
+from medtune.tasks.finding import find
+
+
+def read_prompts(path: str, prompt: str, *, offline: bool = False) -> Iterator[tuple[str, str]]:
+    """Id and text of each row's prompt; of a folder, of the training rows alone.
+
+    Args:
+        path: A file, folder, glob or URL, as in a recipe.
+        prompt: A column, or text with columns in braces, as ``columns.prompt`` of a recipe.
+        offline: Whether no other machine may be asked.
+
+    Raises:
+        DataError: There are no training rows, or one has no such column or nothing in it.
+    """
+    template = Template("prompt", prompt)
+    files = find(TASKS["chat"], path, offline=offline).files.get("train", ())
+    if not files:
+        raise DataError(f"{path}: there are no training rows")
+    for file in files:
+        for row in file.rows():
+            yield row.id, template.fill(row)
