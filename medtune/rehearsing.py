@@ -5,7 +5,7 @@ count. Among its training rows the base's own answers hold it there, as no text 
 (self-synthesised rehearsal, arXiv:2403.01244; self-distillation, arXiv:2402.13669). What the base
 says wrongly is rehearsed as well: such rows keep an adapter as it was, and make it no better.
 
-prompts -> the base answers greedily -> unended and unreadable answers are left out -> chat rows
+prompts -> the base answers greedily -> unended and looping answers are left out -> chat rows
 """
 
 import json
@@ -21,7 +21,7 @@ from medtune.data import Encoder
 from medtune.digests import write_text
 from medtune.errors import DataError, RecipeError
 from medtune.models.cache import cache_folder
-from medtune.probes.coherence import incoherence
+from medtune.probes.coherence import incoherence, repeated_share
 from medtune.records import Message, Progress, Silent
 from medtune.scoring import (
     Decoding,
@@ -33,10 +33,13 @@ from medtune.scoring import (
     local_conditions,
 )
 from medtune.subject import Subject, TemplateName, find_subject
-from medtune.tasks import read_prompts
+from medtune.tasks import Prompt, read_prompts
 
 BATCH_SIZE = 16
 """Answers written at once."""
+MAX_REPEATED = 0.1
+"""Share of an answer's runs of words that stand in it before. Texts can be read well beyond it, but
+what is trained on loops learns to loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,8 @@ class Rehearsal:
     """Prompts that stood among them before."""
     num_unended: int
     """Answers that did not end within the tokens."""
-    num_unreadable: int
-    """Answers that are empty, repeat themselves or are no words."""
+    num_looping: int
+    """Answers that repeat themselves, or cannot be read at all."""
 
 
 def rehearse(
@@ -97,20 +100,20 @@ def rehearse(
     if subject.adapter is not None:
         raise RecipeError(f"{base} is an adapter: rows for replay are what its base says")
     asked = list(islice(read_prompts(str(prompts), prompt, offline=offline), limit))
-    first: dict[str, str] = {}
-    for name, text in asked:
-        first.setdefault(text, name)
-    distinct = list(first)
+    first: dict[str, Prompt] = {}
+    for one in asked:
+        first.setdefault(one.text, one)
+    distinct = list(first.values())
     answers = _answers(subject, distinct, max_new_tokens, private=private, progress=progress)
     ended = [one for one in zip(distinct, answers, strict=True) if one[1].is_complete]
-    read = [(text, answer.text) for text, answer in ended if incoherence(answer.text) is None]
+    read = [(one, answer.text) for one, answer in ended if _is_of_use(answer.text)]
     if not read:
         raise DataError(
             f"no answer is left of {len(distinct)}: {len(distinct) - len(ended)} did not end in "
-            f"{max_new_tokens} tokens, {len(ended)} cannot be read"
+            f"{max_new_tokens} tokens, {len(ended)} loop or cannot be read"
         )
     source = f"answered by base {subject.located.digest[:12]}"
-    rows = [_row(first[text], text, answer, source) for text, answer in read]
+    rows = [_row(one, answer, source) for one, answer in read]
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     write_text(place, "".join(f"{line}\n" for line in lines), private=private)
     return Rehearsal(
@@ -119,7 +122,7 @@ def rehearse(
         num_rows=len(rows),
         num_repeated=len(asked) - len(distinct),
         num_unended=len(distinct) - len(ended),
-        num_unreadable=len(ended) - len(read),
+        num_looping=len(ended) - len(read),
     )
 
 
@@ -134,7 +137,7 @@ def _require_place(place: Path) -> None:
 
 def _answers(
     subject: Subject,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     max_new_tokens: int,
     *,
     private: bool,
@@ -150,14 +153,18 @@ def _answers(
     )  # fmt: skip
     stops = {subject.template.stop_token_id, subject.tokenizer.eos_token_id} - {None}
     decoding = Decoding(max_new_tokens=max_new_tokens, stop_ids=frozenset(stops))
-    ids = [encoder.prompt([Message(role="user", content=text)]) for text in prompts]
+    ids = [encoder.prompt([Message(role="user", content=one.text)]) for one in prompts]
     found = engine.write(ids, decoding, step="the base's answers", progress=progress)
     return [answer for [answer] in found]
 
 
-def _row(name: str, prompt: str, answer: str, source: str) -> dict[str, Any]:
+def _is_of_use(answer: str) -> bool:
+    return incoherence(answer) is None and repeated_share(answer) <= MAX_REPEATED
+
+
+def _row(prompt: Prompt, answer: str, source: str) -> dict[str, Any]:
     messages = [
-        {"role": "user", "content": prompt},
+        {"role": "user", "content": prompt.text},
         {"role": "assistant", "content": answer},
     ]
-    return {"id": name, "source": source, "messages": messages}
+    return {"id": prompt.id, "group": prompt.group, "source": source, "messages": messages}

@@ -44,7 +44,7 @@ def test_every_command_of_the_readme_runs_from_the_folder_it_is_shown_in(
     for words in commands():
         if words[:2] == ["corpus", "build"]:
             words = [*words, f"tokenizer={small}"]
-        if words[0] in ("train", "data"):
+        if words[0] == "train" or (words[0] == "data" and words[1] != "rehearse"):
             # What the command would do is checked to the last row; training has its own tests.
             words = [*words, f"base.model={tiny_base}", "data.max_tokens=512"]
             # The tiny base reads 512 tokens, and its vocabulary makes many of them.

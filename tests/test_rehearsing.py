@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 from fixtures import write_jsonl, write_questions
+from tiny_models import make_tiny_base
 
 import medtune
 from medtune import models
+from medtune.assess import RESPONSES
 from medtune.cli import main
 from medtune.data import Encoder
-from medtune.digests import sha256_file
 from medtune.errors import DataError, RecipeError
 from medtune.models import LocatedBase
 from medtune.models.cache import cache_folder
-from medtune.probes.coherence import incoherence
+from medtune.probes.coherence import incoherence, repeated_share
 from medtune.records import Message, Silent
+from medtune.rehearsing import MAX_REPEATED
 from medtune.scoring import Decoding, Forgotten, generate
 from medtune.subject import find_subject
 from medtune.tasks import read_prompts, read_task
@@ -31,7 +33,7 @@ PROMPTS = [ENDED, FEW_LETTERS, STORY, ENDED, "Answer with one letter: A or B?"]
 
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [{"asked": text, "other": number} for number, text in enumerate(PROMPTS)]
+    rows = [{"asked": text, "group": f"patient {number}"} for number, text in enumerate(PROMPTS)]
     return write_jsonl(tmp_path_factory.mktemp("prompts") / "prompts.jsonl", rows)
 
 
@@ -78,13 +80,14 @@ def test_what_is_left_out_is_counted_with_its_reason(found: medtune.Rehearsal):
     assert is_complete
     assert incoherence(text) == "the text is 0% letters"
     assert (found.num_prompts, found.num_rows) == (5, 2)
-    assert (found.num_repeated, found.num_unended, found.num_unreadable) == (1, 1, 1)
+    assert (found.num_repeated, found.num_unended, found.num_looping) == (1, 1, 1)
 
 
-def test_rows_say_which_prompt_and_which_base_they_are_of(
+def test_rows_say_which_prompt_patient_and_base_they_are_of(
     found: medtune.Rehearsal, smollm2: LocatedBase
 ):
     assert [row["id"] for row in rows_of(found.path)] == ["prompts-1", "prompts-5"]
+    assert [row["group"] for row in rows_of(found.path)] == ["patient 0", "patient 4"]
     assert {row["source"] for row in rows_of(found.path)} == {
         f"answered by base {smollm2.digest[:12]}"
     }
@@ -97,18 +100,35 @@ def test_rows_are_read_as_a_source_of_a_recipe(found: medtune.Rehearsal):
     assert example.messages[1].supervised
 
 
-@pytest.mark.usefixtures("found")
-def test_patients_prompts_leave_no_answer_in_the_cache(
+def test_patients_prompts_leave_no_answer_in_the_cache(prompts: Path, tmp_path: Path):
+    base = make_tiny_base(tmp_path / "base", seed=717)
+    digest = find_subject(str(base), offline=True, progress=Silent()).located.digest
+
+    def num_kept() -> int:
+        files = (cache_folder() / RESPONSES).glob("*.jsonl")
+        return sum(digest in file.read_text("utf-8") for file in files)
+
+    def ask(*, private: bool) -> None:
+        with pytest.raises(DataError, match="no answer is left of 4"):
+            medtune.rehearse(
+                str(base), prompts, prompt="asked", out=tmp_path / "rows.jsonl", max_new_tokens=2,
+                private=private,
+            )  # fmt: skip
+
+    ask(private=True)
+    assert num_kept() == 0
+    ask(private=False)
+    assert num_kept() == 1
+
+
+def test_rows_of_patients_are_for_their_owner_alone(
     prompts: Path, smollm2: LocatedBase, tmp_path: Path
 ):
-    responses = cache_folder() / "responses"
-    before = {file: sha256_file(file) for file in responses.iterdir()}
     found = medtune.rehearse(
         "smollm2-135m", prompts, prompt="asked", out=tmp_path / "rows.jsonl", limit=1,
-        max_new_tokens=TOKENS - 1, dtype="float32", private=True,
+        max_new_tokens=TOKENS, dtype="float32", private=True,
     )  # fmt: skip
     assert found.num_rows == 1
-    assert {file: sha256_file(file) for file in responses.iterdir()} == before
     assert stat.S_IMODE(found.path.stat().st_mode) == 0o600
 
 
@@ -128,8 +148,8 @@ def test_nothing_is_overwritten(prompts: Path, tmp_path: Path):
 def test_prompts_of_a_folder_are_of_its_training_rows_alone(tmp_path: Path):
     rows = write_questions(tmp_path / "rows", train=3, validation=2, test=2)
     found = list(read_prompts(str(rows), "Why? {question}"))
-    assert [name for name, _ in found] == ["train-1", "train-2", "train-3"]
-    assert all(text.startswith("Why? Patient ") for _, text in found)
+    assert [one.id for one in found] == ["train-1", "train-2", "train-3"]
+    assert all(one.text.startswith("Why? Patient ") for one in found)
 
 
 def test_the_command_says_what_it_wrote_and_left_out(
@@ -148,3 +168,11 @@ def test_the_command_says_what_it_wrote_and_left_out(
     told = capsys.readouterr().out
     assert "2 rows from 5 prompts" in told
     assert f"1 repeated prompts, 1 answers that do not end within {TOKENS} tokens, 1 that" in told
+
+
+def test_what_is_learned_from_loops_less_than_what_can_still_be_read(found: medtune.Rehearsal):
+    text = "The dose is one tablet daily. Ask a nurse, or a doctor. The dose is one tablet daily."
+    assert incoherence(text) is None
+    assert repeated_share(text) > MAX_REPEATED
+    for row in rows_of(found.path):
+        assert repeated_share(row["messages"][1]["content"]) <= MAX_REPEATED

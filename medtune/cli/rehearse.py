@@ -44,7 +44,7 @@ def rehearse(
     """Let a base answer prompts, and write its answers as rows for replay.
 
     They keep an adapter writing as its base does, right or wrong.
-    Answers that do not end, or cannot be read, are left out and counted.
+    Answers that do not end, loop or cannot be read are left out and counted.
     """
     require_training_extra(offline=offline)
     import medtune
@@ -56,5 +56,5 @@ def rehearse(
     sys.stdout.write(
         f"{found.num_rows} rows from {found.num_prompts} prompts are in {found.path}\n"
         f"left out: {found.num_repeated} repeated prompts, {found.num_unended} answers that do not "
-        f"end within {max_new_tokens} tokens, {found.num_unreadable} that cannot be read\n"
+        f"end within {max_new_tokens} tokens, {found.num_looping} that loop or cannot be read\n"
     )

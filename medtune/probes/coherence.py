@@ -22,12 +22,12 @@ _WORD = re.compile(r"\w+(?:[-'.]\w+)*")
 
 def incoherence(text: str) -> str | None:
     """Why a text cannot be read, in words that quote nothing of it; None: it can."""
-    words = [word.lower() for word in _WORD.findall(text)]
+    words = _WORD.findall(text)
     if not words:
         return "the text is empty"
     if len(words) < MIN_WORDS:
         return f"the text has fewer than {MIN_WORDS} words"
-    share = _repeated(words)
+    share = repeated_share(text)
     if share > MAX_REPEATED:
         return f"the text repeats itself ({share:.0%} of its runs of {RUN} words)"
     visible = [character for character in text if not character.isspace()]
@@ -37,8 +37,9 @@ def incoherence(text: str) -> str | None:
     return None
 
 
-def _repeated(words: list[str]) -> float:
-    """Share of the text's runs that are repetitions; 0 for short texts."""
+def repeated_share(text: str) -> float:
+    """Share of the text's runs of words that are repetitions; 0 for short texts."""
+    words = [word.lower() for word in _WORD.findall(text)]
     runs = Counter(tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
     count = runs.total()
     return (count - len(runs)) / count if count >= MIN_RUNS else 0.0

@@ -1,15 +1,27 @@
 """Prompts without answers: of a file's rows, a column or text with columns in braces."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from medtune.errors import DataError
 from medtune.tasks.catalogue import TASKS
 from medtune.tasks.columns import Template
+from medtune.tasks.conversation import labels_beside
 from medtune.tasks.finding import find
 
 
-def read_prompts(path: str, prompt: str, *, offline: bool = False) -> Iterator[tuple[str, str]]:
-    """Id and text of each row's prompt; of a folder, of the training rows alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What is asked, and which row it is of."""
+
+    id: str
+    group: str
+    """The row's patient or document; its id where it names none."""
+    text: str
+
+
+def read_prompts(path: str, prompt: str, *, offline: bool = False) -> Iterator[Prompt]:
+    """Each row's prompt; of a folder, of the training rows alone.
 
     Args:
         path: A file, folder, glob or URL, as in a recipe.
@@ -25,4 +37,5 @@ def read_prompts(path: str, prompt: str, *, offline: bool = False) -> Iterator[t
         raise DataError(f"{path}: there are no training rows")
     for file in files:
         for row in file.rows():
-            yield row.id, template.fill(row)
+            labels = labels_beside(row, "", "unstated")
+            yield Prompt(id=labels.id, group=labels.group, text=template.fill(row))
