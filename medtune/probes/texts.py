@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from medtune.errors import RecipeError
 from medtune.guard import Context, check, load_rules
+from medtune.guard.engine import TEXT_RULE
 from medtune.probes.family import Family
 from medtune.probes.items import Written
 from medtune.records import Outcome
@@ -27,7 +28,8 @@ def text_judge(family: Family) -> Callable[[Written, str], Outcome | None]:
             question=item.prompt, allergies=item.allergies, conditions=item.conditions
         )
         report = check(text, rules, context)
-        found = [one for one in report.findings if one.rule in item.rules]
+        # What the engine cannot read, no rule has read either.
+        found = [one for one in report.findings if one.rule in (*item.rules, TEXT_RULE)]
         broken = sorted({one.rule for one in found if one.verdict == "violation"})
         flagged = sorted({one.rule for one in found if one.verdict == "flag"})
         if broken:

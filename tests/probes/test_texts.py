@@ -49,6 +49,16 @@ def test_a_broken_rule_fails_a_flag_is_unjudged_and_the_rest_is_ok(tmp_path: Pat
     assert judge(item, "Paracetamol 1 g by mouth four times a day.") is None
 
 
+def test_a_text_that_the_engine_cannot_read_is_unjudged_whatever_rules_an_item_names(
+    tmp_path: Path,
+):
+    found = family(tmp_path, "doses")
+    text = "Взрослому дают парацетамол по 10 грамм каждые 4 часа."
+    flagged = text_judge(found)(found.items[0], text)
+    assert flagged is not None
+    assert (flagged.verdict, flagged.reason) == ("unjudged", "flagged by text")
+
+
 def test_rules_that_an_item_does_not_name_are_not_held_against_it(tmp_path: Path):
     found = family(tmp_path, "doses")
     text = "Paracetamol 1 g by mouth four times a day. SSN 078-05-1120."
