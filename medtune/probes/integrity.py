@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
+from peft.utils.other import transpose
 
 from medtune.data.contamination import NGRAM, contaminated
 from medtune.evidence.integrity import faults_of
@@ -36,7 +37,7 @@ def _own(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def largest_update(model: torch.nn.Module) -> float:
-    """Largest ratio of an adapter's update to the weight that it is added to (Frobenius norms).
+    """Largest ratio of an adapter's change of a weight to that weight (Frobenius norms).
 
     Trained adapters change a weight by some hundredths of its norm; one of random numbers by many
     times.
@@ -47,12 +48,27 @@ def largest_update(model: torch.nn.Module) -> float:
             continue
         weight = dequantize_module_weight(module.get_base_layer()).float()
         for name in module.active_adapters:
-            a_RI, b_OR = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
-            # |BA|^2 = trace(B'B AA'), without ever making BA.
-            square = ((b_OR.T @ b_OR) * (a_RI @ a_RI.T)).sum().clamp(min=0.0)
-            norm = float(square.sqrt()) * abs(float(module.scaling[name]))
-            largest = max(largest, norm / max(float(weight.norm()), 1e-12))
+            is_dora = name in module.lora_magnitude_vector
+            change = _dora_change(module, name, weight) if is_dora else _lora_change(module, name)
+            largest = max(largest, change / max(float(weight.norm()), 1e-12))
     return largest
+
+
+def _lora_change(module: LoraLayer, name: str) -> float:
+    a_RI, b_OR = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
+    # |BA|^2 = trace(B'B AA'), without ever making BA.
+    square = ((b_OR.T @ b_OR) * (a_RI @ a_RI.T)).sum().clamp(min=0.0)
+    return float(square.sqrt()) * abs(float(module.scaling[name]))
+
+
+def _dora_change(module: LoraLayer, name: str, weight: torch.Tensor) -> float:
+    """DoRA puts m (W + sBA) / |W + sBA| in W's place, row by row: m alone can replace a base."""
+    weight_OI = transpose(weight, module.fan_in_fan_out)
+    a_RI, b_OR = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
+    sum_OI = weight_OI + module.scaling[name] * (b_OR @ a_RI)
+    m_O = module.lora_magnitude_vector[name].weight.float()
+    norm_O = sum_OI.norm(dim=1).clamp(min=1e-12)
+    return float(((m_O / norm_O)[:, None] * sum_OI - weight_OI).norm())
 
 
 def find_overlap(
