@@ -64,19 +64,21 @@ def probe(
         adapter: A run or an adapter's folder.
         suite: quick: some items of the families that have a quick part. full: all items of all
             families, and the published sets below the data folder.
-        probes: Only these.
+        probes: Only these families; privacy, and general text in a full suite, run all the same.
         folders: Further families, or folders of them.
         confirm: Folder of sealed items, which are asked instead, all of them; once for each
             adapter.
         data: Where published sets lie; None: $MEDTUNE_DATA.
-        limit: Items of each probe; the result is marked incomplete.
+        limit: Items of each family; the result is marked incomplete. Privacy and general text
+            run whole.
         batch_size: Sequences in one forward pass, the same for both arms; None: 4 on a CPU, where
             larger ones are slower, else 16.
         base: The base, where neither the run nor the adapter tells where it is.
         dtype: Precision; None: that of the run, or bfloat16.
         name: Of the folder of results; None: the suite.
         out: Folder in which the adapter's folder is; its own run by default.
-        resume: Continue one that was stopped; what was answered is not asked again.
+        resume: Continue one that was stopped. What both arms answered is kept; the base's second
+            answers and the privacy probes are asked anew.
         offline: Reach for no network.
         progress: Where to report.
 
@@ -101,14 +103,14 @@ def probe(
     settings = {"suite": called, "batch_size": batch_size, "repeat": REPEAT[called], "limit": limit}
     with open_run(name or called, _place(subject, out), resume=resume) as folder:
         conditions = _conditions(subject, families, settings)
-        digests = {family.name: family.digest for family in families}
+        sealed = {family.name: family.plan.confirm_sha256 or "" for family in families}
         # A folder of that name is no run that was asked them: it may have been made by hand.
         if confirm is not None and not (resume and (folder / BEGUN).is_file()):
-            require_unopened(confirm, conditions["adapter_digest"], digests)
+            require_unopened(confirm, conditions["adapter_digest"], sealed)
         begin(folder / BEGUN, conditions, resume=resume)
         started = provenance.now()
         if confirm is not None:
-            record_opened(confirm, conditions["adapter_digest"], digests)
+            record_opened(confirm, conditions["adapter_digest"], sealed)
         rows, notes = read_training_rows(subject, offline=offline, progress=progress)
         report = probe_report(
             _load(subject, batch_size), families, rows, settings, unknown="; ".join(notes),

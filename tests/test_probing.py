@@ -291,6 +291,11 @@ def test_sealed_items_are_asked_once_for_each_adapter(own_run: Path, tmp_path: P
     (own_run / "probes" / "made" / "file").touch()
     with pytest.raises(RunExistsError, match="opened once"):
         medtune.probe(own_run, folders=[site], confirm=sealed, name="made", resume=True)
+    # Nor for another word in the plan.
+    plan = site / "ours" / "probe.yaml"
+    plan.write_text(f"# Ours.\n{plan.read_text()}")
+    with pytest.raises(RunExistsError, match="opened once"):
+        medtune.probe(own_run, folders=[site], confirm=sealed, name="another")
     # A copy of the adapter is the same adapter.
     shutil.copytree(own_run, own_run.parent / "copy")
     with pytest.raises(RunExistsError, match="opened once"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from medtune.errors import RecipeError
+from medtune.probes.confirming import LEDGER
 from medtune.probes.family import (
     Family,
     choose,
@@ -19,7 +20,7 @@ from medtune.probes.family import (
     sealed_family,
     taken,
 )
-from medtune.probes.published import find_published, read_published
+from medtune.probes.published import PUBLISHED, describe, find_published, read_published
 from medtune.recipe.document import DATA_VARIABLE
 
 Suite = Literal["quick", "full"]
@@ -43,11 +44,13 @@ def read_families(
         limit: Items of each family.
 
     Raises:
-        RecipeError: A probe is not known, or the data folder is none.
+        RecipeError: A probe is not known, no copy of a published set is there, or the data folder
+            is none.
         DataError: Items cannot be read.
     """
     own, published = find_families(folders), published_sets(data)
     known = [*own, *(name for name in published if name not in own)]
+    _require_copies([name for name in probes if name in PUBLISHED and name not in known], data)
     named = choose(probes, known) if probes else _of_suite(suite, own, known)
     families = []
     for name in named:
@@ -63,12 +66,17 @@ def read_sealed(
     """The families that have a sealed file in a folder, with its items alone.
 
     Raises:
-        RecipeError: There is none, or a probe is not known or seals nothing.
+        RecipeError: There is none, or one of no known probe; or a probe seals nothing.
         DataError: A file is not the one that its plan seals.
     """
     own = find_families(folders)
-    there = [name for name in own if (sealed / f"{name}.jsonl").is_file()]
+    there = sorted(file.stem for file in sealed.glob("*.jsonl") if file.name != LEDGER)
     named = choose(probes, there) if probes else there
+    if strange := [f"{name}.jsonl" for name in named if name not in own]:
+        raise RecipeError(
+            f"{sealed}: {', '.join(strange)}: there is no probe of that name; name the folder of "
+            "its family with --probes"
+        )
     if not named:
         raise RecipeError(f"{sealed}: there is no sealed file of a probe here, NAME.jsonl")
     return [sealed_family(own[name], sealed) for name in named]
@@ -89,6 +97,15 @@ def published_sets(data: Path | None) -> dict[str, Path]:
     if data is not None and not data.is_dir():
         raise RecipeError(f"{data}: there is no such folder of data (--data, or $MEDTUNE_DATA)")
     return find_published(data) if data else {}
+
+
+def _require_copies(missing: Sequence[str], data: Path | None) -> None:
+    if missing:
+        where = f"below {data}" if data else "for no data folder is named"
+        raise RecipeError(
+            f"{describe(missing[0])} There is no copy, {where}: --data or $MEDTUNE_DATA names the "
+            "folder"
+        )
 
 
 def _of_suite(suite: Suite, own: dict[str, Path], known: Sequence[str]) -> list[str]:
