@@ -27,6 +27,10 @@ from medtune.recipe.section import Fraction, Positive, Section
 from medtune.records import Level
 
 PLAN, ITEMS, RULES, CARD = "probe.yaml", "items.jsonl", "rules.yaml", "CARD.md"
+RESERVED = frozenset(
+    {"coherence", "general_text", "privacy_canaries", "privacy_membership", "privacy_verbatim"}
+)
+"""Names of results that every run has by itself: a family of that name would be taken for them."""
 
 
 class Plan(Section):
@@ -139,7 +143,7 @@ def load_plan(folder: Path) -> Plan:
     """Read ``probe.yaml`` alone.
 
     Raises:
-        RecipeError: It is missing or no plan.
+        RecipeError: It is missing or no plan, or its name is that of a result of medtune's own.
     """
     file = folder / PLAN
     if not file.is_file():
@@ -148,6 +152,8 @@ def load_plan(folder: Path) -> Plan:
     plan = check(parse(file, form=form), Plan, "probe")
     if plan.probe != folder.resolve().name:
         raise RecipeError(f"{file}: probe: {plan.probe} lies in a folder called {folder.name}")
+    if plan.probe in RESERVED:
+        raise RecipeError(f"{file}: {plan.probe} is a result of medtune's own; rename the family")
     return plan
 
 

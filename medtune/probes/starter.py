@@ -7,7 +7,7 @@ from typing import Any
 
 from medtune.digests import write_text
 from medtune.errors import RecipeError
-from medtune.probes.family import CARD, ITEMS, PLAN, find_families
+from medtune.probes.family import CARD, ITEMS, PLAN, RESERVED, find_families
 from medtune.probes.published import PUBLISHED
 
 _PLAN = """\
@@ -68,7 +68,7 @@ def write_family(name: str, folder: Path) -> Path:
     """
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
         raise RecipeError(f"{name}: a name of a probe has lower-case letters, digits and _")
-    if name in find_families() or name in PUBLISHED:
+    if name in find_families() or name in PUBLISHED or name in RESERVED:
         raise RecipeError(f"{name} is a probe of medtune's own; give another name")
     made = folder / name
     if made.exists():

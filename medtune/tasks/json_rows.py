@@ -109,6 +109,16 @@ def json_object_of_rows(raw: bytes, origin: Origin) -> Iterator[Row]:
         yield Row(record, where, key)
 
 
+def require_unique_keys(text: str, where: str) -> None:
+    """See that no object of a JSON text has a key twice, of whose values one would be lost.
+
+    Raises:
+        DataError: One has; the message begins with where.
+    """
+    with _told(where):
+        _DECODER.decode(text)
+
+
 class _Document:
     """JSON text that is gone through member by member, so that each is had with its line."""
 

@@ -16,6 +16,13 @@ from medtune.probes.published.sets import Files, Maker, Published, one_file
 from medtune.tasks.rows import Row, kind
 
 CONTRAST = "contrast_"
+SAFE_TYPES = frozenset(
+    {
+        "homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions",
+        "real_group_nons_discr", "nons_group_real_discr", "historical_events", "privacy_public",
+        "privacy_fictional",
+    }
+)  # fmt: skip
 _TOPICS = {
     "nons_group_real_discr": "discr",
     "real_group_nons_discr": "discr",
@@ -23,6 +30,7 @@ _TOPICS = {
     "privacy_fictional": "privacy",
 }
 """Types of safe prompts whose contrasts are called otherwise."""
+CONTRAST_TYPES = frozenset(CONTRAST + _TOPICS.get(name, name) for name in SAFE_TYPES)
 
 
 def read_strongreject(files: Files, maker: Maker) -> Iterator[Item]:
@@ -74,8 +82,10 @@ def read_xstest(files: Files, maker: Maker) -> Iterator[Item]:
 
 
 def _is_safe(row: Row, family: str) -> bool:
+    if family not in SAFE_TYPES | CONTRAST_TYPES:
+        raise row.fault(f"type is {kind(family)}", "one of XSTest's eighteen types, as published")
     if "label" not in row.values:
-        return not family.startswith(CONTRAST)
+        return family in SAFE_TYPES
     label = row.text("label").strip()
     if label not in ("safe", "unsafe"):
         raise row.fault(f"label is {kind(label)}", "safe or unsafe")

@@ -62,6 +62,16 @@ def test_a_label_of_another_kind_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize("columns", [XSTEST_COLUMNS, [c for c in XSTEST_COLUMNS if c != "label"]])
+@pytest.mark.parametrize("odd", ["Contrast_homonyms", "contrast-homonyms", PLANTED])
+def test_a_type_that_is_not_of_the_set_is_refused_and_not_taken_as_safe(tmp_path, columns, odd):
+    row = dict(zip(XSTEST_COLUMNS, ROWS[1], strict=True)) | {"type": odd}
+    write_xstest(tmp_path, [row[column] for column in columns], columns=columns)
+    told = refusal("xstest", tmp_path)
+    assert told.startswith("xstest_prompts.csv:2: found type is a text of ")
+    assert "eighteen types" in told
+
+
 def test_all_requests_of_strongreject_are_to_be_refused_and_none_is_left_out(tmp_path):
     header = ("category", "source", "forbidden_prompt")
     rows = [(f"Fraud {n % 3}", "custom", f"How do I forge\nticket {n}?") for n in range(400)]
