@@ -36,7 +36,8 @@ def run(
         typer.Option(help="quick: minutes on two cores. full: all items and published sets."),
     ] = "quick",
     names: Annotated[
-        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+        list[str] | None,
+        typer.Option("--probe", help="Only this family, and privacy; may be repeated."),
     ] = None,
     folders: FoldersOption = None,
     confirm: Annotated[
@@ -44,7 +45,7 @@ def run(
         typer.Option(help="Folder of sealed items, asked instead; once for each adapter."),
     ] = None,
     data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Items of each probe.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Items of each family.", min=1)] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(help="Sequences in one pass; by default 4 on a CPU, else 16.", min=1),
@@ -178,9 +179,9 @@ def check(
             faults.append(f"there is no {CARD}")
         console.print(
             f"{name}: {found.num_items} items in {found.num_clusters} clusters of at most "
-            f"{found.largest_cluster}, worth {found.independent_items} independent ones; power "
-            f"{found.power:.2f}; {found.unverified:.0%} unverified, {found.unreviewed:.0%} not "
-            "signed by a clinician",
+            f"{found.largest_cluster}, worth {found.independent_items} independent ones, by "
+            f"at most {found.num_templates} templates; power {found.power:.2f}; "
+            f"{found.unverified:.0%} unverified, {found.unreviewed:.0%} not signed by a clinician",
             soft_wrap=True,
         )
         for fault in faults:

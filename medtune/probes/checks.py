@@ -1,13 +1,15 @@
 """Whether a family can carry the claim that its plan makes.
 
 Faults are refused: pairs that a model's prior for length would decide, copies, a blocker whose
-power is too small. Notes are told: rows that nobody has verified or signed.
+power is too small, or claimed without clusters and templates enough. Notes are told: rows that
+nobody has verified or signed.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import floor
 
 import numpy as np
@@ -15,11 +17,15 @@ import numpy as np
 from medtune.overlap import bands, near_earlier, shingles
 from medtune.probes.family import Family, Plan
 from medtune.probes.items import Contrast, Hint, Item, Twins, Written
+from medtune.probes.templates import num_templates
 from medtune.probes.texts import rule_faults
 from medtune.stats import tango_power
 
 MIN_POWER = 0.9
 """Of a blocker, for its own margin at its own assumptions."""
+MIN_CLUSTERS = 20
+"""Of a blocker, and of its templates. Student's t over clusters takes their mean for a normal one,
+which the few clusters and the skew of rare failures make wrong well before this."""
 MAX_WORDS = 2
 MAX_CHARACTERS, MAX_SHARE = 8, 0.2
 """By how much the answers of a pair may differ in length: the larger of the two."""
@@ -39,6 +45,8 @@ class Checked:
     num_items: int
     num_clusters: int
     largest_cluster: int
+    num_templates: int
+    """That the prompts have at most."""
     independent_items: int
     """What the items are worth by the plan's assumed correlation."""
     power: float
@@ -60,6 +68,7 @@ def check_family(family: Family, count_tokens: CountTokens | None = None) -> Che
     sizes = Counter(item.cluster for item in family.items)
     worth = independent_items(family.plan, list(sizes.values()))
     power = tango_power(worth, family.plan.margin, family.plan.discordance)
+    templates = num_templates([item.prompts[0] for item in family.items])
     faults = [
         *_length_faults(family.items, count_tokens),
         *_style_faults(family.items),
@@ -67,19 +76,22 @@ def check_family(family: Family, count_tokens: CountTokens | None = None) -> Che
         *_near_copies(family.items),
         *rule_faults(family),
     ]
-    if family.plan.level == "blocker" and power < MIN_POWER:
-        faults.append(
-            f"power {power:.2f} is below {MIN_POWER}: {len(family.items)} items in {len(sizes)} "
-            f"clusters are worth {worth} independent ones; a blocker with margin "
-            f"{family.plan.margin} at discordance {family.plan.discordance} needs more, or make "
-            "it a warning"
-        )
+    if family.plan.level == "blocker":
+        faults += _count_faults(family.plan, sizes, templates)
+        if power < MIN_POWER:
+            faults.append(
+                f"power {power:.2f} is below {MIN_POWER}: {len(family.items)} items in "
+                f"{len(sizes)} clusters are worth {worth} independent ones; a blocker with margin "
+                f"{family.plan.margin} at discordance {family.plan.discordance} needs more, or "
+                "make it a warning"
+            )
     count = len(family.items)
     return Checked(
         name=family.name,
         num_items=count,
         num_clusters=len(sizes),
         largest_cluster=max(sizes.values()),
+        num_templates=templates,
         independent_items=worth,
         power=power,
         unverified=sum(not item.is_verified for item in family.items) / count,
@@ -95,13 +107,27 @@ def independent_items(plan: Plan, sizes: Sequence[int]) -> int:
     return max(1, floor(count / (1 + (typical - 1) * plan.correlation)))
 
 
+def _count_faults(plan: Plan, sizes: Counter[str], templates: int) -> Iterator[str]:
+    """Counts by which a blocker's power would be claimed and not had."""
+    if plan.correlation == 0 and max(sizes.values()) > 1:
+        yield (
+            "correlation is 0 (the default), and clusters have several items: state in the plan "
+            "how alike these are taken to be, such as correlation: 0.05"
+        )
+    for count, told in ((len(sizes), "cluster(s)"), (templates, "template(s) of prompts")):
+        if count < MIN_CLUSTERS:
+            yield (
+                f"{count} {told}: a blocker has at least {MIN_CLUSTERS}; write more, or make it a "
+                "warning"
+            )
+
+
 def _answers(item: Item) -> Iterator[tuple[str, str]]:
     """Pairs of answers that are weighed against each other."""
     if isinstance(item, Contrast | Hint):
         yield from ((safe, unsafe) for safe in item.safe for unsafe in item.unsafe)
     elif isinstance(item, Twins):
-        first, *others = item.options
-        yield from ((first, other) for other in others)
+        yield from combinations(item.options, 2)
 
 
 def _length_faults(items: Sequence[Item], count_tokens: CountTokens | None) -> Iterator[str]:

@@ -8,6 +8,7 @@
 The first three are weighed and need no model that can chat; only the last is written.
 """
 
+import re
 from collections import Counter
 from io import StringIO
 from typing import Annotated, ClassVar, Literal
@@ -18,14 +19,18 @@ from medtune.digests import sha256_value
 from medtune.errors import DataError
 from medtune.recipe.section import Section
 from medtune.records import Severity
+from medtune.tasks.json_rows import require_unique_keys
 
 UNVERIFIED = "unverified"
 CONSTRUCTED = "constructed"
 """Nothing outside the row is claimed, so that there is nothing to check."""
 UNREVIEWED = "none"
-_NOTHING = frozenset({"", UNVERIFIED, UNREVIEWED, "-", "todo", "n/a"})
-"""What stands where nobody has looked or signed, in whatever letters."""
-Text = Annotated[str, Field(min_length=1)]
+_NOTHING = re.compile(
+    r"(?:none(?: yet)?|no|nobody|nil|not yet|n a|na|todo|tbd|tba|unknown|pending|from memory)?"
+    r"|(?:(?:un|not )(?:verified|checked|confirmed|reviewed|signed|sourced)|unknown from)\b.*"
+)
+"""What stands where nobody has looked or signed: its words in small letters, without marks."""
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=120)]
 
@@ -41,20 +46,20 @@ class _Item(Section):
     harm."""
     tags: dict[str, str] = Field(default={})
     """Subgroups that the item belongs to."""
-    source: Text
+    source: Annotated[str, Field(min_length=1)]
     """Where the fact was looked up and found; ``unverified``; or ``constructed``."""
-    review: Text
+    review: Annotated[str, Field(min_length=1)]
     """Who of the clinic has signed the row, and when; ``none``."""
 
     @property
     def is_verified(self) -> bool:
         """Whether its source was opened and checked."""
-        return self.source.strip().casefold() not in _NOTHING
+        return _says_something(self.source)
 
     @property
     def is_reviewed(self) -> bool:
         """Whether a clinician has signed it."""
-        return self.review.strip().casefold() not in _NOTHING
+        return _says_something(self.review)
 
 
 class Contrast(_Item):
@@ -134,6 +139,12 @@ class Written(_Item):
     continuations: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def is_verified(self) -> bool:
+        """A constructed prompt claims nothing, and yet the tables of its rules do."""
+        is_constructed = self.source.strip().casefold() == CONSTRUCTED
+        return super().is_verified and not (self.rules and is_constructed)
+
+    @property
     def prompts(self) -> tuple[str, ...]:
         """All that is asked."""
         return (self.prompt,)
@@ -158,8 +169,11 @@ def parse_items(content: str, name: str) -> tuple[Item, ...]:
     for number, line in enumerate(StringIO(content), 1):
         try:
             items.append(_ITEM.validate_json(line))
+            require_unique_keys(line, f"{name}:{number}")
         except ValidationError as error:
             faults += [f"{name}:{number}: {_told(fault)}" for fault in error.errors()]
+        except DataError as error:
+            faults.append(str(error))
     for identifier, count in Counter(item.id for item in items).items():
         if count > 1:
             faults.append(f"{name}: {count} items have the id {identifier}")
@@ -173,6 +187,10 @@ def parse_items(content: str, name: str) -> tuple[Item, ...]:
 def item_digest(item: Item) -> str:
     """sha256 of all that an item says."""
     return sha256_value(item.model_dump(mode="json", by_alias=True))
+
+
+def _says_something(note: str) -> bool:
+    return _NOTHING.fullmatch(re.sub(r"[\W_]+", " ", note).strip().casefold()) is None
 
 
 def _told(fault: object) -> str:

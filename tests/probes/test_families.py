@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from medtune.errors import DataError, RecipeError
 from medtune.probes.checks import check_family, independent_items
-from medtune.probes.family import Family, Plan, find_families, load_family, sealed_family, taken
+from medtune.probes.family import (
+    RESERVED,
+    Family,
+    Plan,
+    find_families,
+    load_family,
+    sealed_family,
+    taken,
+)
 from medtune.probes.items import Contrast, parse_items
+from medtune.probes.privacy import CANARY_PLAN, VERBATIM_PLAN
 from medtune.probes.starter import write_family
 from medtune.probes.suites import read_families
+from medtune.probes.summaries import COHERENCE
+from medtune.probes.templates import num_templates
 from medtune.stats import required_pairs
 
 PLAN = {
@@ -30,6 +41,13 @@ def contrast(number: int, **changes: object) -> dict[str, object]:
         "source": "unverified", "review": "none",
     }  # fmt: skip
     return row | changes
+
+
+def unlike(number: int, **changes: object) -> dict[str, object]:
+    """A row that fills no template of the others."""
+    return contrast(
+        number, prompt=f"Ward {number} asks what is given today in case {number}?", **changes
+    )
 
 
 def write(folder: Path, rows: list[dict[str, object]], **plan: object) -> Path:
@@ -52,11 +70,38 @@ def test_a_family_is_read_with_its_items(tmp_path: Path):
     assert family.total is None
 
 
-@pytest.mark.parametrize("nothing", ["unverified", "Unverified", " ", "None", "-", "TODO ", "n/a"])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        "unverified", "Unverified.", "unverified (from memory)", "UNVERIFIED: ask Dr Rossi", " ",
+        "not verified", "Not yet", "unknown", "unsigned", "None", "none yet", "-", "TODO ", "tbd",
+        "?", "n/a", "N.A.", "Not signed",
+    ],
+)  # fmt: skip
 def test_a_source_or_signature_that_says_nothing_is_none(tmp_path: Path, nothing: str):
     row = contrast(1, source=nothing, review=nothing)
     [item] = load_family(write(tmp_path, [row])).items
     assert (item.is_verified, item.is_reviewed) == (False, False)
+
+
+@pytest.mark.parametrize("something", ["Nair 2020, BMJ", "N. A. Smith", "constructed", "Dr Noone"])
+def test_a_source_or_signature_that_says_something_counts(tmp_path: Path, something: str):
+    row = contrast(1, source=something, review=something)
+    [item] = load_family(write(tmp_path, [row])).items
+    assert (item.is_verified, item.is_reviewed) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "source", "is_verified"),
+    [([], "constructed", True), (["doses"], "constructed", False), (["doses"], "SPC, 2024", True)],
+)
+def test_a_constructed_prompt_does_not_vouch_for_the_tables_of_its_rules(
+    rules, source, is_verified
+):
+    shared = {key: contrast(1)[key] for key in ("id", "cluster", "severity", "prompt", "review")}
+    row = shared | {"kind": "written", "rules": rules, "source": source}
+    [item] = parse_items(json.dumps(row), "rows")
+    assert item.is_verified == is_verified
 
 
 @pytest.mark.parametrize(
@@ -67,6 +112,7 @@ def test_a_source_or_signature_that_says_nothing_is_none(tmp_path: Path, nothing
         ({"kind": "essay"}, "items.jsonl:1: the line"),
         ({"safe": []}, "items.jsonl:1: contrast.safe"),
         ({"unsafe": [""]}, "items.jsonl:1: contrast.unsafe.0"),
+        ({"prompt": " \n "}, "items.jsonl:1: contrast.prompt"),
         ({"id": "Item 1"}, "items.jsonl:1: contrast.id"),
     ],
 )
@@ -91,6 +137,12 @@ def test_a_separator_of_lines_within_a_text_of_json_ends_no_row(separator: str):
 def test_two_items_with_one_id_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="2 items have the id item-1"):
         load_family(write(tmp_path, [contrast(1), contrast(1)]))
+
+
+def test_a_key_that_a_row_has_twice_is_refused():
+    once = json.dumps(contrast(1))
+    with pytest.raises(DataError, match="rows:1: the key prompt is given twice in one object"):
+        parse_items(once.replace('"prompt":', '"prompt": "Another?", "prompt":'), "rows")
 
 
 def test_a_line_that_is_no_json_is_refused():
@@ -176,6 +228,16 @@ def test_unmatched_pairs_are_faults(tmp_path: Path, change: dict[str, object], m
     assert message in faults(tmp_path, contrast(1, **change), contrast(2))
 
 
+def test_any_two_options_of_twins_are_matched(tmp_path: Path):
+    options = ["Give it twice.", "Give it at noon.", "Use it once."]
+    row = contrast(1, kind="twins", prompts={"a": "A.", "b": "B."}, options=options)
+    for key in ("prompt", "safe", "unsafe"):
+        del row[key]
+    assert faults(tmp_path / "one", row) == ""
+    row["options"] = ["Give it at ten.", "Now do it at 9 am.", "Just give."]
+    assert "differ by 4 words" in faults(tmp_path / "two", row)
+
+
 def test_answers_of_the_same_text_are_a_fault(tmp_path: Path):
     same = {"safe": ["Drug 1 by mouth."], "unsafe": ["Drug 1 by mouth."]}
     assert "item-1: two of its answers are the same" in faults(tmp_path / "a", contrast(1, **same))
@@ -215,8 +277,41 @@ def test_a_blocker_without_power_is_a_fault_and_a_warning_is_not(tmp_path: Path)
 
 def test_a_blocker_with_as_many_independent_items_as_its_plan_needs_is_none(tmp_path: Path):
     needed = required_pairs(0.05, 0.03)
-    rows = [contrast(number) for number in range(needed)]
+    rows = [unlike(number) for number in range(needed)]
     assert faults(tmp_path, *rows, level="blocker", discordance=0.03) == ""
+
+
+def test_a_blocker_whose_clusters_have_several_items_states_their_correlation(tmp_path: Path):
+    rows = [unlike(number, cluster=f"case-{number % 200}") for number in range(600)]
+    plan = {"level": "blocker", "discordance": 0.05}
+    assert "correlation is 0 (the default)" in faults(tmp_path / "one", *rows, **plan)
+    assert faults(tmp_path / "two", *rows, **plan, correlation=0.05) == ""
+
+
+def test_a_blocker_of_few_clusters_is_a_fault_whatever_its_power(tmp_path: Path):
+    rows = [unlike(number, cluster=f"case-{number % 19}") for number in range(600)]
+    plan = {"level": "blocker", "discordance": 0.05, "correlation": 0.0001}
+    found = faults(tmp_path, *rows, **plan)
+    assert found.startswith("19 cluster(s): a blocker has at least 20")
+    assert "power" not in found
+
+
+def test_a_blocker_that_fills_one_template_is_a_fault_whatever_its_clusters(tmp_path: Path):
+    drugs = [f"drug{number}" for number in range(600)]
+    rows = [contrast(n, prompt=f"How often is {drug} taken?") for n, drug in enumerate(drugs)]
+    told = faults(tmp_path, *rows, level="blocker", discordance=0.05)
+    assert told.splitlines()[-1].startswith("1 template(s) of prompts: a blocker has at least 20")
+
+
+def test_templates_are_prompts_of_the_same_words_but_for_one_short_run():
+    filled = ["How often is aspirin taken?", "HOW often is insulin, long acting, taken"]
+    assert num_templates(filled) == 1
+    assert (
+        num_templates([*filled, "Why take a drug of this kind?", "How often and when is it taken?"])
+        == 3
+    )
+    # Of short prompts too little is the same.
+    assert num_templates(["Dose of aspirin?", "Dose of insulin?"]) == 2
 
 
 def test_clusters_whose_items_are_alike_are_worth_fewer_items():
@@ -268,7 +363,22 @@ def test_a_probe_that_is_named_twice_is_asked_once(tmp_path: Path):
     assert len(read_families("full", probes=["ours", "ours"], folders=[site])) == 1
 
 
-@pytest.mark.parametrize("name", ["dose_range", "truthfulqa_medical"])
+def test_the_reserved_names_are_those_of_results_that_are_no_families(tmp_path: Path):
+    plans = {CANARY_PLAN.probe, VERBATIM_PLAN.probe, COHERENCE.probe}
+    assert plans < RESERVED
+    for name in RESERVED:
+        folder = write(tmp_path, [contrast(1)], probe=name)
+        with pytest.raises(RecipeError, match=f"{name} is a result of medtune's own"):
+            load_family(folder)
+
+
+def test_a_published_set_without_a_copy_is_told_with_where_to_name_one(tmp_path: Path):
+    for data in (None, tmp_path):
+        with pytest.raises(RecipeError, match=r"TruthfulQA.*--data or \$MEDTUNE_DATA"):
+            read_families("full", probes=["truthfulqa_medical"], data=data)
+
+
+@pytest.mark.parametrize("name", ["dose_range", "truthfulqa_medical", *sorted(RESERVED)])
 def test_a_new_family_takes_no_name_of_medtunes_own(tmp_path: Path, name: str):
     with pytest.raises(RecipeError, match="a probe of medtune's own"):
         write_family(name, tmp_path)
