@@ -6,6 +6,7 @@ warn of. What passes is within limits for anybody, which does not make it right 
 10 mg of warfarin pass for a 78-year-old on amiodarone.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,7 +36,12 @@ _TRAPS: dict[Trap, str] = {
 
 
 _NEWBORN_MG = 400_000
-"""Of no drug that is known, nobody takes as much at once."""
+"""Beside a word of birth or weight, so much is the weight of a newborn."""
+_BORN_BEFORE = re.compile(r"\b(?:born|birth\w*|weigh\w*)\b[^.;]{0,40}\Z", re.IGNORECASE)
+_BORN_BEHIND = re.compile(
+    r"[ -](?:(?:fe)?male|boys?|girls?|infants?|baby|babies|newborns?|neonates?|at[ ]birth)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
     def check(text: Text, context: Context) -> Iterator[Finding]:
         doses = find_doses(text.plain, table.drugs)
         for dose in doses:
-            if _is_no_dose(dose) or _is_speed(dose, doses, table):
+            if _is_no_dose(text.plain, dose) or _is_speed(dose, doses, table):
                 continue
             for one in (dose, *_as_rate(dose, table)):
                 verdict, message = _judge(text, one, rule, table, context)
@@ -87,6 +93,8 @@ def _judge(
         return verdict, f"{message}; the text warns of it or of something beside it"
     if found.verdict == "violation" and told in ("reported", "asked"):
         return "flag", f"{message}; the text does not advise it"
+    if found.verdict == "violation" and dose.is_doubtful:
+        return "flag", f"{message}; it may be an amount of something else that is named nearer"
     traps = [trap for trap in dose.traps if trap in rule.traps]
     if traps and told != "against":
         message += "".join(f"; {_TRAPS[trap]}" for trap in traps)
@@ -261,12 +269,15 @@ class _Comparison:
         return value * size_of_dose / size_of_limit
 
 
-def _is_no_dose(dose: Dose) -> bool:
+def _is_no_dose(plain: str, dose: Dose) -> bool:
     """Whether an amount is one of water or blood, or the weight of a newborn."""
-    if dose.mention is not None and dose.mention.kind != "unknown":
+    if dose.mention is not None:
         return dose.mention.kind == "no_drug"
-    unit = dose.measure.unit
-    return unit.dimension == "mass" and dose.high * unit.factor >= _NEWBORN_MG
+    unit, (start, end) = dose.measure.unit, dose.span
+    is_as_heavy = unit.dimension == "mass" and dose.high * unit.factor >= _NEWBORN_MG
+    return is_as_heavy and bool(
+        _BORN_BEFORE.search(plain, dose.sentence.start, start) or _BORN_BEHIND.match(plain, end)
+    )
 
 
 def _is_speed(dose: Dose, doses: list[Dose], table: DoseTable) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from medtune.guard.amounts import NUMBER, TABLETS, Quantity, Trap, quantities, value_of
-from medtune.guard.attribution import NEAR, drug_of
+from medtune.guard.attribution import NEAR, Owner, drug_of
 from medtune.guard.findings import Span
 from medtune.guard.names import DrugNames, Mention
 from medtune.guard.plain import plain as as_plain
@@ -49,6 +49,8 @@ class Dose:
     measure: Measure
     mention: Mention | None
     """What it is a dose of; None where nothing is named."""
+    is_doubtful: bool = False
+    """It may be an amount of something that is no drug, which is named nearer."""
     times_low: Fraction | None = None
     times_high: Fraction | None = None
     """How often a day; None where it is not said, or once."""
@@ -145,10 +147,12 @@ _WITHIN = re.compile(
 )
 _DILUENT_BEFORE = re.compile(r"\b(?:in|into)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
 _NO_DOSE_BEFORE = re.compile(
-    r"(?:\bdispense[ds]?|\bdisp|\bqty|\bquantity|\brefills?|#|\bsupply(?:[ ]of)?|\bcontains?"
-    r"|\bcontaining|\bblood[ ]loss(?:[ ]\w+)?(?:[ ]\w+)?)[: ]*\Z",
+    r"(?:\bdispense[ds]?|\bdisp|\bqty|\bquantity|\brefills?|#|\bsupply(?:[ ]of)?"
+    r"|\bblood[ ]loss(?:[ ]\w+)?(?:[ ]\w+)?)[: ]*\Z",
     re.IGNORECASE,
 )
+_CONTENT_BEFORE = re.compile(r"\bcontain(?:s|ing)?[: ]*\Z", re.IGNORECASE)
+_GIVEN = re.compile(r"\b(?:give|take|inject|administer|infuse|use|swallow|push)\b", re.IGNORECASE)
 
 
 def find_doses(text: str, names: DrugNames) -> list[Dose]:
@@ -178,17 +182,13 @@ def _of_sentence(
         (quantity, after)
         for quantity in quantities(plain, sentence)
         if not (after := tail(plain, quantity.span.end, sentence.end)).is_concentration
-        and not _is_no_dose(
-            plain[max(sentence.start, quantity.span.start - 60) : quantity.span.start], quantity
-        )
+        and not _is_no_dose(plain[sentence.start : quantity.span.start], quantity)
     ]
     everywhere = routes(plain, *sentence)
     used = sentence.start
     for place, (quantity, after) in enumerate(amounts):
-        mention = (
-            drug_of(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
-            or carried
-        )
+        owner = drug_of(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
+        mention = owner.mention or carried
         others = [m.span.start for m in mentions if m.kind != "no_drug" and m != mention]
         starts = [*others, *(other.span.start for other, _ in amounts[place + 1 :])]
         # What stands behind another name or amount belongs to that.
@@ -196,7 +196,7 @@ def _of_sentence(
         if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
-        dose, used = _dose(window, quantity, mention, found)
+        dose, used = _dose(window, quantity, Owner(mention, owner.is_doubtful), found)
         found.append(dose)
     yield from found
 
@@ -220,7 +220,7 @@ class _Window:
 
 
 def _dose(
-    window: _Window, quantity: Quantity, mention: Mention | None, earlier: Sequence[Dose]
+    window: _Window, quantity: Quantity, owner: Owner, earlier: Sequence[Dose]
 ) -> tuple[Dose, int]:
     """The dose of one amount, and the place up to which the text was used for it."""
     after = window.tail
@@ -243,7 +243,8 @@ def _dose(
         low=quantity.low,
         high=quantity.high,
         measure=Measure(quantity.unit, after.per, after.minutes),
-        mention=mention,
+        mention=owner.mention,
+        is_doubtful=owner.is_doubtful,
         times_low=times[0],
         times_high=times[1],
         total_days=days,
@@ -320,6 +321,8 @@ def _is_no_dose(before: str, quantity: Quantity) -> bool:
     """Whether what stands before an amount makes it none: dispense 30 tablets; in 100 mL."""
     if quantity.unit.dimension == "volume" and _DILUENT_BEFORE.search(before):
         return True
+    if _CONTENT_BEFORE.search(before):
+        return not _GIVEN.search(before)  # give an injection that contains 5 mg
     return _NO_DOSE_BEFORE.search(before) is not None
 
 

@@ -24,7 +24,7 @@ class Tail(NamedTuple):
 
 _TAIL = re.compile(
     r"""[ ]?(?:/|(?P<per>per|an?|each)[ ])[ ]?(?:
-      (?P<kg>kg|kilograms?|kilos?)(?:[ ](?:of[ ])?body[ ]?weight)?
+      (?P<kg>kg|kilograms?|kilos?)
     | (?P<m2>m2|m\^2|m\u00b2|square[ ]met(?:er|re)s?|sqm)
     | (?P<minute>min|minutes?|mins?)
     | (?P<hour>h|hr|hrs|hours?)
@@ -34,7 +34,8 @@ _TAIL = re.compile(
     | (?P<other>dl|l|ml|ul|\u00b5l|mcl|cm3|cc|(?:deci|milli|micro)?lit(?:er|re)s?|g|gram|mmol|mol|mg
         |\d[\d.]*[ ]?(?:ml|l|g|m2|mg)|1\.73[ ]?m\S*|high[ ]power[ ]field|hpf|serving
         |actuation|puff|spray)
-    )(?![a-z0-9\u00b2])""",
+    )(?![a-z0-9\u00b2])
+    (?:[ ]\(?(?:of[ ])?(?:(?:ideal|actual|lean|total|adjusted)[ ])?body[ -]?weight\b\)?)?""",
     re.IGNORECASE | re.VERBOSE,
 )
 

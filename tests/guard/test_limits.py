@@ -206,6 +206,54 @@ def test_a_trap_is_a_flag_unless_the_rule_leaves_it_out():
 
 def test_water_and_the_weight_of_a_newborn_are_no_doses():
     assert findings("Drink 250 mL of water. She weighs 3200 g. A 3200-g boy was born.") == []
+    assert findings("The child was born at 39 weeks with 3200 g.") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Give the child alpha 12 mg/kg body weight.", "violation"),
+        ("Give the child alpha 12 mg/kg of body weight once.", "violation"),
+        ("Give the child alpha 10 mg/kg (ideal body weight).", "ok"),
+        ("Give the child alpha 12 mg/kg a day of actual body weight.", "ok"),
+        ("Take 9 g water-soluble alpha.", "flag"),
+        ("Take 9 g of low water alpha.", "flag"),
+        ("Take 9 g water free alpha.", "flag"),
+        ("Take alpha in water 9 g.", "flag"),
+        ("Take alpha in water, 9 g.", "flag"),
+        ("Take alpha in water, 500 mg.", "ok"),
+        ("Take fosinopril in water 9 g.", "flag"),
+        ("Take zorbil 9 g in water.", "flag"),
+    ],
+)
+def test_water_and_weight_beside_a_drug_take_no_dose_from_it(text: str, expected: str):
+    assert verdict(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Drink alpha with 250 mL of cold water.",
+        "Take alpha with 250 mL cold water.",
+        "Alpha is given and water intake is 250 mL.",
+        "On alpha she weighs 3200 g.",
+    ],
+)
+def test_an_amount_that_is_plainly_one_of_water_is_no_dose_beside_a_drug(text: str):
+    assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Give 400,000 mg of omega.", "Take omega 500 g daily.", "Give the newborn 500 g of omega."],
+)
+def test_no_amount_is_too_high_to_be_a_dose_without_a_word_of_birth_or_weight(text: str):
+    assert verdict(text) == "flag"
+
+
+def test_what_something_contains_is_a_dose_where_that_is_given():
+    assert verdict("Give an injection that contains 9 g of alpha.") == "violation"
+    assert findings("The bottle contains 9 g of alpha.") == []
 
 
 def test_a_number_that_counts_something_is_no_dose_without_a_unit():
