@@ -2,6 +2,7 @@
 
 A quote stands in quotation marks in the sentence of its claim, or in the sentence behind it. It
 supports nothing unless it is part of a snippet, letter by letter; only white space does not count.
+Neither of its ends may cut a word or a number: of 40 g it quotes no 4.
 Whether what it says supports the claim is not looked at.
 """
 
@@ -19,6 +20,8 @@ _QUOTE = re.compile(
     r"|\u201e(?P<d>[^\u201e\u201c\u201d]+)[\u201c\u201d]"
 )
 _NUMBER = re.compile(r"\d")
+_WHOLE = re.compile(r"\w+(?:[-/']\w+|[.,]\d+)*")
+"""A word or number that no quote may cut: non-pregnant; 1,000.5; mg/kg."""
 _RECOMMENDATION = re.compile(
     r"\b(?:should|must|recommend\w*|advis(?:e|ed|able)|suggest(?:ed|s)?|indicated|contraindicated"
     r"|avoid|first-line|preferred|treatment of choice|(?:may|can) be (?:given|used))\b"
@@ -52,7 +55,7 @@ def _of_sentence(
 ) -> Iterator[Finding]:
     found = list(_quotes(text.written, sentence, rule.min_words))
     for span, quote in found:
-        if not any(quote in snippet for snippet in snippets):
+        if not any(_is_part_of(quote, snippet) for snippet in snippets):
             yield Finding(
                 rule=rule.id,
                 verdict=rule.unfound,
@@ -76,6 +79,21 @@ def _quotes(written: str, sentence: Span, min_words: int) -> Iterator[tuple[Span
         quote = _one_space(next(part for part in found.groups() if part))
         if len(quote.split()) >= min_words:
             yield Span(*found.span()), quote
+
+
+def _is_part_of(quote: str, snippet: str) -> bool:
+    """Whether a quote stands in a snippet, with whole words and numbers at its ends."""
+    start = snippet.find(quote)
+    if start < 0:
+        return False
+    inside = {
+        place for word in _WHOLE.finditer(snippet) for place in range(word.start() + 1, word.end())
+    }
+    while start >= 0:
+        if not inside & {start, start + len(quote)}:
+            return True
+        start = snippet.find(quote, start + 1)
+    return False
 
 
 def _is_only_a_quote(written: str, sentence: Span, min_words: int) -> bool:

@@ -43,6 +43,31 @@ def test_a_claim_needs_a_quote_that_stands_in_a_snippet(text: str, expected: lis
     assert verdicts(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("quote", "expected"),
+    [
+        ("maximum daily dose is 4", "violation"),
+        ("maximum daily dose is 40", "ok"),
+        ("aximum daily dose is", "violation"),
+        ("maximum daily dos", "violation"),
+        ("usual dose is 1", "violation"),
+        ("usual dose is 1,", "violation"),
+        ("usual dose is 1,000", "ok"),
+        ("000 mg in adults", "violation"),
+        ("usual dose is 1,000 mg in non", "violation"),
+        ("pregnant adults of any age", "violation"),
+        ("non-pregnant adults of any age", "ok"),
+        ("at most 5 mg", "violation"),
+        ("at most 5 mg/kg", "ok"),
+        ("is 4 in some", "ok"),
+    ],
+)
+def test_no_end_of_a_quote_cuts_a_word_or_a_number(quote: str, expected: str):
+    snippet = """The maximum daily dose is 40 g. The usual dose is 1,000 mg in non-pregnant adults
+        of any age, at most 5 mg/kg. It is 4 in some. This is 4 in some."""
+    assert verdicts(f'"{quote}"', (snippet,)) == [expected]
+
+
 def test_without_snippets_no_claim_is_supported_and_where_none_are_asked_for_all_pass():
     assert verdicts("Aim for 2.5.", ()) == ["flag"]
     assert verdicts('"The target INR is 2.0 to 3.0"', ()) == ["violation"]
