@@ -22,21 +22,30 @@ _DATE = rf"""(?:
   | {_MONTH}[ ]{_NTH},?[ ]{_YEAR}
   | {_NTH}[ ](?:of[ ])?{_MONTH},?[ ]{_YEAR})"""
 
+_BIRTH = rf"""(?:
+    {_DATE} | {_DAY}\.{_DAY}\.\d\d(?![\d.])
+  | (?:\d{{8}}|\d{{6}})(?![\d/-]) | (?:0?[1-9]|1[0-2])/{_YEAR} | {_MONTH},?[ ](?:of[ ])?{_YEAR})"""
+
 _CALLED = "|".join(
     f"(?<={word})"
     for word in ("call[ ]", "call[ ]at[ ]", "phone[ ]", "phone:[ ]", "tel[ ]", "tel:[ ]",
-                 r"tel\.[ ]", "cell[ ]", "cell:[ ]", "mobile[ ]", "mobile:[ ]", "number[ ]is[ ]")
+                 r"tel\.[ ]", "cell[ ]", "cell:[ ]", "mobile[ ]", "mobile:[ ]", "number[ ]is[ ]",
+                 "telephone:[ ]", "number:[ ]")
 )  # fmt: skip
 _IS = r"[ ]?(?:is|was|:|\#|=|no\.?|number|num)?[ :\#.=]*"
 _CODE = r"(?-i:(?=[A-Z/-]*\d)[A-Z0-9][A-Z0-9/-]{3,})(?![a-z])"
 _GROUPED_CODE = r"(?-i:(?=(?:[A-Z -]*\d){4})[A-Z0-9]{3,}(?:[ -](?=[A-Z]*\d)[A-Z0-9]{2,}){0,4})"
 _IBAN = r"(?-i:\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}[ ]?[A-Z0-9]{1,4}\b)"
+_CARD = r"\d{4}[ -](?:\d{4}[ -]\d{4}[ -]\d{1,7}|\d{6}[ -]\d{5})(?!\d)"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _STREET = (
     r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|way"
     r"|terrace|circle|cir|highway|hwy|square|crescent|close)"
 )
-_UPPER, _LOWER = r"[A-Z\u00c0-\u00d6\u00d8-\u00de]", r"[a-z\u00df-\u00f6\u00f8-\u00ff'-]"
+_LETTERS = [chr(code) for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))]
+_UPPER = f"[A-Z{''.join(filter(str.isupper, _LETTERS))}]"
+# With the accents that stand behind their letter.
+_LOWER = f"[a-z{''.join(filter(str.islower, _LETTERS))}\u0300-\u036f'-]"
 _SURNAME = rf"{_UPPER}{_LOWER}+(?:{_UPPER}{_LOWER}+)?"
 _NAME = rf"""(?-i:(?:(?:de|del|della|di|da|la|le|van|von|der|den|ter|bin|al|el)[ ]){{0,3}}
     {_SURNAME}(?:[ ][A-Z]\.?(?![a-z]))?(?:[ ]{_SURNAME})*)"""
@@ -46,7 +55,7 @@ _CAPITALS = rf"(?-i:(?!(?:ABC|XYZ)\b){_UPPER}(?:{_UPPER}|['-])+(?![a-z]))"
 PATTERNS: dict[Identifier, str] = {
     "birth_date": rf"""
         \b(?:d\.?o\.?b|date[ ]of[ ]birth|birth[ ]?(?:date|day)|born(?:[ ]on)?)\b
-        [ .:]*(?:is[ ]|was[ ]|on[ ])?(?:{_DATE}|{_DAY}\.{_DAY}\.\d\d(?![\d.]))""",
+        [ .:]*(?:is[ ]|was[ ]|on[ ]|in[ ])?{_BIRTH}""",
     "fax": r"\bfax\b[^.;\n]{0,40}?\+?\d[\d ().-]{6,}\d",
     "ssn": r"""
         (?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])
@@ -61,9 +70,9 @@ PATTERNS: dict[Identifier, str] = {
         \b(?:medicare|medicaid|member|policy|insurance|beneficiary|subscriber|nhs)\b
         (?:[ ](?:member|id|policy|no\.?|number|\#))*{_IS}(?:id{_IS})?{_GROUPED_CODE}""",
     "account": rf"""
-        \b(?:account|acct|invoice|iban|card)\b\.?{_IS}{_CODE}
+        \b(?:account|acct|invoice|iban|card)\b\.?{_IS}(?:{_CARD}|{_CODE})
       | {_IBAN}
-      | (?<![\w.-])(?P<card>\d{{13,19}})(?![\w-]|\.\d)""",
+      | (?<![\w.-])(?P<card>\d{{13,19}}|{_CARD})(?![\w-]|\.\d)""",
     "licence": rf"\b(?:licen[cs]e|dea|npi|certificate|passport)\b{_IS}{_CODE}",
     "vehicle": rf"""
         \bvin\b{_IS}[A-HJ-NPR-Z0-9]{{17}}\b
@@ -75,6 +84,7 @@ PATTERNS: dict[Identifier, str] = {
         \+\d{{1,3}}[ .-]?(?:\(0\)[ ]?)?(?:\d[ .-]?){{7,12}}\d
       | (?:1[ .-])?(?:\([2-9]\d{{2}}\)[ .-]?|[2-9]\d{{2}}[ .-])\d{{3}}[ .-]\d{{4}}
       | (?:{_CALLED})[2-9]\d{{9}}
+      | (?:{_CALLED})[2-9]\d{{2}}[ .-]\d{{4}}
       | 0\d{{2,4}}[ -]\d{{3,4}}[ -]?\d{{3,4}}
       | 0\d{{3,4}}(?:[ ]\d{{2,3}}){{2,3}})(?![\d-])""",
     "address": rf"""
@@ -95,9 +105,11 @@ PATTERNS: dict[Identifier, str] = {
     "name": rf"""
         \b(?-i:Mr|Mrs|Ms|Miss|Mx|Mister)\.?[ ](?:{_NAME}|{_CAPITALS})
       # MR is an image, where no stop is behind it, and MS a disease: "of MS. MRI showed".
-      | \b(?-i:MRS\.?|(?:MR|MX|MISS)\.|MS\.(?=[ ][A-Z'-]{{4}}))[ ]{_CAPITALS}
+      | \b(?-i:MRS\.?|(?:MR|MX|MISS)\.|MS\.(?=(?-i:[ ](?:{_UPPER}|['-]){{4}})))[ ]{_CAPITALS}
       | \b(?:patient(?:'s)?[ ])?name[ ]?:[ ]?{_CAPITALS},?[ ]{_CAPITALS}
+      # Not behind "Pt: NAD, ALERT", nor of three parts: "Patient: HTN, DM, COPD".
+      | \bpatient[ ]?:[ ]?{_CAPITALS},[ ]{_CAPITALS}(?-i:(?!{_UPPER}|,[ ]{_UPPER}{{2}}))
       | \b(?:patient(?:'s)?[ ]name|name|pt|patient)[ ]?:[ ]?{_NAME}
       | \bname(?:d|[ ](?:is|as|was))[ ]{_NAME}
-      | \bpatient(?:,|[ ]named)[ ](?-i:[A-Z][a-z]+[ ][A-Z][a-z]+)""",
+      | \bpatient(?:,|[ ]named)[ ](?-i:{_SURNAME}[ ]{_SURNAME})""",
 }

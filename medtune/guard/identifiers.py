@@ -36,7 +36,7 @@ _COMPILED = [
     (kind, re.compile(pattern, re.IGNORECASE | re.VERBOSE)) for kind, pattern in PATTERNS.items()
 ]
 # Numbers that everybody may call.
-_PUBLIC_PHONE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]?")
+_PUBLIC_PHONE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]?(?=\d{3}[ .-]?\d{4})")
 
 
 def phi(rule: Phi) -> Check:
@@ -75,10 +75,10 @@ def _is_harmless(kind: Identifier, found: re.Match[str], allowed: tuple[str, ...
     return any(host == domain or host.endswith(f".{domain}") for domain in allowed)
 
 
-def _is_card_number(digits: str) -> bool:
+def _is_card_number(number: str) -> bool:
     """The check digit of payment cards (Luhn 1960, ISO/IEC 7812-1)."""
     total = 0
-    for place, digit in enumerate(reversed(digits)):
+    for place, digit in enumerate(reversed(re.sub(r"[ -]", "", number))):
         doubled = int(digit) * (2 if place % 2 else 1)
         total += doubled - 9 if doubled > 9 else doubled
     return total % 10 == 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtune.guard import Context, Finding
+from medtune.guard import Context, Finding, Span
 from medtune.guard.identifiers import phi
 from medtune.guard.sections import Phi
 from medtune.guard.texts import Text
@@ -21,15 +21,19 @@ MADE_UP = {
     "a medical record number": ["MRN: 00483921", "medical record number 7765412", "MRN# 12 34 56",
                                 "Patient ID: ABC-12345", "Hospital number H123456"],
     "a telephone number": ["call (617) 555-0142", "+44 20 7946 0958", "0490 75 40 81",
-                           "(617)555-0123", "phone: 6175550123"],
+                           "(617)555-0123", "phone: 6175550123", "Phone: 555-1234",
+                           "Telephone: 844-1234", "phone number: 555 1234"],
     "a fax number": ["Fax: 212-555-0199"],
     "an e-mail address": ["jane.roe82@examplemail.com"],
     "a date of birth": ["DOB 04/12/1957", "born on March 3, 1949", "date of birth: 1962-11-05",
-                        "DOB: 02-JAN-1950", "DOB 01.02.50", "DOB 02JAN1950"],
+                        "DOB: 02-JAN-1950", "DOB 01.02.50", "DOB 02JAN1950", "DOB: March 1961",
+                        "DOB 12031961", "DOB: 120361", "born in March 1961", "DOB 03/1961"],
     "a date": ["seen 03/14/2023", "on 14.02.2022.", "on January 5, 2022", "the 3rd of July 2008"],
     "a postal address": ["1420 Maple Street", "PO Box 512"],
     "a postal code": ["ZIP code 02139", "Springfield, IL 62704"],
     "an account number": ["account number 99812-0034", "4111111111111111",
+                          "4111 1111 1111 1111", "4111-1111-1111-1111", "3782 822463 10005",
+                          "Card 4111 1111 1111 1111", "card no. 4111 1111 1111 1112",
                           "GB82 WEST 1234 5698 7654 32"],
     "a number of a health plan": ["Medicare number 1EG4-TE5-MK73", "NHS number 943 476 5919"],
     "a licence or certificate number": ["DEA number AB1234563", "licence D1234567"],
@@ -40,7 +44,10 @@ MADE_UP = {
     "an age of 90 or more": ["a 94-year-old woman", "aged 101"],
     "a person's name": ["Mr. Harold Whitcombe", "Patient Name: Alice Brandt", "pt: John Smithers",
                         "Name: JOHN SMITH", "NAME: SMITH, JOHN", "MR. SMITH", "Mrs SMITH",
-                        "Ms. M\u00fcller", "Mrs. de la Cruz", "Mr. O'Brien"],
+                        "Ms. M\u00fcller", "Mrs. de la Cruz", "Mr. O'Brien",
+                        "Mr. \u0141ukasz Kowalski", "Mrs. \u015eahin", "Mr. \u0110\u1eb7ng",
+                        "Ms. \u010capek", "Patient name: \u0141ukasz \u017bak", "Ms. Nguy\u1ec5n",
+                        "Ms. Nguye\u0302\u0303n", "Patient: DOE, JANE", "MS. \u0141UKA"],
 }  # fmt: skip
 
 
@@ -48,6 +55,16 @@ MADE_UP = {
 def test_each_kind_is_found_and_told_without_its_value(kind: str, text: str):
     [finding] = found(f"Note: {text}, and so on")
     assert (finding.message, finding.verdict) == (kind, "violation")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Card 4111 1111 1111 1111", "Ms. Nguy\u1ec5n", "Mr. \u0141ukasz \u017bak", "DOB 12031961",
+     "Mrs. Nguye\u0302\u0303n", "Patient: DOE, JANE", "3782-822463-10005"],
+)  # fmt: skip
+def test_all_of_an_identifier_is_marked_and_nothing_behind_it(text: str):
+    [finding] = found(f"Note: {text}, and so on")
+    assert finding.span == Span(6, 6 + len(text))
 
 
 @given(st.lists(st.sampled_from([text for texts in MADE_UP.values() for text in texts])))
@@ -72,6 +89,7 @@ def test_no_message_holds_a_digit_or_a_word_of_the_value(texts: list[str]):
         "Call 8005551212 now. Hospital number one; in 123 hospitals with 6175550123 rows.",
         "The account of the fall differs; serial troponins were 12, 45 and 230.",
         "Take 1 tablet for 10-14 days.",
+        "Patient: HTN, DM, COPD. Counts were 1234 5678 9012 3456. Born in a hospital in March.",
     ],
 )
 def test_numbers_of_medicine_and_public_addresses_identify_nobody(text: str):
