@@ -8,6 +8,7 @@ most likely meant; whether a trap is worth a flag is the rule's decision.
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from math import gcd
 from typing import Literal, NamedTuple, get_args
 
 from medtune.guard.findings import Span
@@ -139,7 +140,7 @@ def _quantities(plain: str, found: re.Match[str], unit: Unit) -> Iterator[Quanti
             if other is not None:
                 span = Span(found.start("low"), found.end("lowunit"))
                 yield Quantity(span, first, first, other, tuple(traps), None)
-        elif is_slash and 0 < first < high <= 10 and unit.dimension == "pieces":
+        elif is_slash and _is_fraction(first, high, unit):
             low, high, start = first / high, first / high, found.start("low")  # 1/2 tablet
         elif is_slash:
             traps.append("combination")
@@ -155,6 +156,13 @@ def _quantities(plain: str, found: re.Match[str], unit: Unit) -> Iterator[Quanti
     span = Span(start, found.end())
     form = None if count is not None else form
     yield Quantity(span, low * times, high * times, unit, tuple(dict.fromkeys(traps)), form)
+
+
+def _is_fraction(first: Fraction, second: Fraction, unit: Unit) -> bool:
+    """1/2 tablet or 1/8 mg, and not the two strengths of 5/325 mg or 4/8 mg."""
+    if unit.dimension == "pieces":
+        return 0 < first < second <= 10
+    return second in (2, 3, 4, 8) and 0 < first < second and gcd(int(first), int(second)) == 1
 
 
 def _count(

@@ -69,7 +69,7 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
                 message = "a drug that is never given at once, and how fast is not said"
                 yield Finding(rule=rule.id, verdict="flag", span=dose.span, message=message)
         for span in unitless(text.plain, table.drugs, [dose.span for dose in doses]):
-            message = "a number behind a drug, without a unit that is known"
+            message = "a number beside a drug, without a unit that is known"
             yield Finding(rule=rule.id, verdict="flag", span=span, message=message)
         for span in numberless(text.plain, table.drugs):
             message = "a unit of mass beside a drug, without a number that can be read"

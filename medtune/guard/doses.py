@@ -139,7 +139,11 @@ _TOTAL_BEFORE = re.compile(
     r"|\b(?:per|a)[ ]day[ ]?(?:is|of|:)[ ]\Z",
     re.IGNORECASE,
 )
-_AT_ONCE = re.compile(r"\bat[ ]once\b|\bsingle\b|\bper[ ]dose\b|\beach[ ]dose\b", re.IGNORECASE)
+_AT_ONCE = re.compile(
+    r"\b(?:at[ ]once|single|(?:per|each)[ ]dose|(?:at|in)[ ](?:a|one|any[ ]one)[ ](?:time|go))\b",
+    re.IGNORECASE,
+)
+_COUNT_BEFORE = re.compile(rf"(?<![\w.,/-])(?P<count>{NUMBER})[ ]\Z", re.IGNORECASE)
 _WITHIN = re.compile(
     rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
     rf"(?:[ ]?(?:-|to)[ ]?{NUMBER})?[ -]?(?:(?P<minutes>min(?:ute)?s?)|h(?:ou)?rs?|h)\b",
@@ -196,6 +200,7 @@ def _of_sentence(
         if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
+        quantity = _counted(plain, quantity, mention)
         dose, used = _dose(window, quantity, Owner(mention, owner.is_doubtful), found)
         found.append(dose)
     yield from found
@@ -306,6 +311,23 @@ def _within_minutes(plain: str, start: int, end: int) -> Fraction | None:
         return None
     number = found["number"].casefold()
     return (value_of("one" if number in ("a", "an") else number)) * (1 if found["minutes"] else 60)
+
+
+def _counted(plain: str, quantity: Quantity, mention: Mention | None) -> Quantity:
+    """A strength times how many of it: 20 acetaminophen 500 mg tablets."""
+    if not quantity.form or mention is None or mention.span.end + 1 != quantity.span.start:
+        return quantity
+    start = max(0, mention.span.start - 40)
+    found = _COUNT_BEFORE.search(plain[start : mention.span.start])
+    if not found:
+        return quantity
+    count = value_of(found["count"])
+    return quantity._replace(
+        span=Span(start + found.start(), quantity.span.end),
+        low=quantity.low * count,
+        high=quantity.high * count,
+        form=None,
+    )
 
 
 def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:

@@ -40,12 +40,23 @@ _TAIL = re.compile(
 )
 
 
+# 5 mg kg-1 h-1.
+_INVERSE = re.compile(
+    r"""[ .\u00b7]?(?P<per>)(?:
+      (?:(?P<kg>kg)|(?P<minute>min)|(?P<hour>hr?)|(?P<day>d|day)|(?P<week>wk|week)
+        |(?P<other>m?l|dl|g))(?:\^?-1|\u207b\u00b9)
+    | (?P<m2>m)(?:\^?-2|\u207b\u00b2)
+    )(?!\w)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
 def tail(plain: str, start: int, end: int) -> Tail:
     """Read what stands right behind a unit that ends at ``start``."""
     per: Per | None = None
     minutes = days = None
     is_concentration = False
-    while found := _TAIL.match(plain, start, end):
+    while found := _TAIL.match(plain, start, end) or _INVERSE.match(plain, start, end):
         is_article = (found["per"] or "").casefold() in ("a", "an", "each")
         if is_article and not (found["day"] or found["week"] or found["hour"] or found["minute"]):
             break
@@ -137,6 +148,23 @@ def _fixed(times: int | str, *, days: int | None = None, is_qd: bool = False) ->
     return lambda found: Schedule(value, value, days=days, is_qd=is_qd)
 
 
+_WEEKDAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
+_WEEKDAY = r"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:days?)?(?![a-z])"
+
+
+def _weekdays(found: re.Match[str]) -> Schedule:
+    """Monday, Wednesday and Friday; Monday to Friday."""
+    names = re.findall(_WEEKDAY, found[0], re.IGNORECASE)
+    days = [_WEEKDAYS.index(name[:2].casefold()) for name in names]
+    num_days = (days[-1] - days[0]) % 7 + 1 if found["through"] else len(set(days))
+    return Schedule(Fraction(num_days, 7), Fraction(num_days, 7))
+
+
+def _days_a_week(found: re.Match[str]) -> Schedule:
+    low, high = _range(found)
+    return Schedule(low / 7, high / 7)
+
+
 def _total(found: re.Match[str]) -> Schedule:
     return Schedule(None, None, days=1)
 
@@ -152,12 +180,25 @@ _PATTERNS: list[tuple[str, Reader]] = [
         r"(?P<span>day|daily|d|week|weekly|wk|month|monthly|fortnight|24[ ]?h(?:ours|rs)?)",
         _times,
     ),
+    # Monday, Wednesday and Friday; Mon-Fri; three days a week; 5 days out of 7.
+    (
+        rf"(?:(?:every|each|on)[ ])?{_WEEKDAY}(?:(?P<through>[ ]?-[ ]?|[ ](?:to|thru|through)[ ])"
+        rf"{_WEEKDAY}|(?:(?:[ ]?/[ ]?|,[ ]|,?[ ](?:and|&)[ ])(?:on[ ])?{_WEEKDAY})+)",
+        _weekdays,
+    ),
+    (
+        rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ ]days?[ ](?:"
+        r"(?:a|per|each|every|in[ ]a|of[ ]the|of[ ]each|out[ ]of[ ]the)[ ]week"
+        r"|(?:out[ ])?of[ ](?:7|seven))",
+        _days_a_week,
+    ),
     # Every 4 to 6 hours; q6h; q.6.h.; 8-hourly; every third hour; 6 hours apart; every other day.
     (r"(?:every[ ]other|alternate|every[ ]second)[ ](?:day|night|morning|evening)s?|qod|q\.o\.d\.?",
      _fixed("1/2")),
     (r"(?:every[ ]other|every[ ]second|alternate)[ ]weeks?", _fixed("1/14")),
     (
-        rf"(?:every|each|q\.?|@|intervals?[ ]of)[ ]?(?P<n>{_NUMBER})(?:[ ]\(\d+\)|[ ]an?(?=[ ]))?"
+        rf"(?:every|each|q\.?|@|intervals?[ ]of|(?:(?<=[a-z])|(?<=[a-z][ ]))/)[ ]?(?P<n>{_NUMBER})"
+        r"(?:[ ]\(\d+\)|[ ]an?(?=[ ]))?"
         rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ .]?-?{_HOURS}",
         _interval,
     ),
@@ -192,7 +233,13 @@ _PATTERNS: list[tuple[str, Reader]] = [
      r"|push|at[ ]once|one[ ]dose|right[ ]now|now|on[ ]day[ ](?:1|one)", lambda found: ONCE),
 ]  # fmt: skip
 _COMPILED = [
-    (re.compile(rf"(?<![a-z0-9.])(?:{pattern})(?![a-z0-9])", re.IGNORECASE | re.VERBOSE), reader)
+    (
+        # A slash stands right behind a word: 1 g/4 h.
+        re.compile(
+            rf"(?:(?<![a-z0-9.])|(?=/))(?:{pattern})(?![a-z0-9])", re.IGNORECASE | re.VERBOSE
+        ),
+        reader,
+    )
     for pattern, reader in _PATTERNS
 ]
 _DIVIDED = re.compile(

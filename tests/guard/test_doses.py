@@ -238,6 +238,19 @@ def test_one_amount_in_different_units_of_mass_is_one_amount(nanograms: int):
         ("methotrexate 15 mg once a week", 15, 15, 15),
         ("methotrexate 15 mg on Mondays", 15, 15, 15),
         ("methotrexate 10 mg twice weekly", 10, 10, 20),
+        ("methotrexate 15 mg on Monday, Wednesday and Friday", 15, 15, 45),
+        ("methotrexate 15 mg Mon/Wed/Fri", 15, 15, 45),
+        ("methotrexate 15 mg on Mondays and Thursdays", 15, 15, 30),
+        ("methotrexate 15 mg on Monday and on Monday", 15, 15, 15),
+        ("methotrexate 15 mg Monday through Friday", 15, 15, 75),
+        ("methotrexate 15 mg Sat-Mon", 15, 15, 45),
+        ("methotrexate 15 mg three days a week", 15, 15, 45),
+        ("methotrexate 5 mg on 4 to 5 days of the week", 5, 5, 25),
+        ("methotrexate 5 mg 5 days out of 7", 5, 5, 25),
+        ("acetaminophen 1g/4h", 1000, 6000, 42000),
+        ("acetaminophen 1 g / 12 hours", 1000, 2000, 14000),
+        ("acetaminophen 1 g over 1/2 h", 1000, None, None),
+        ("two acetaminophen 500 mg tablets twice a day", 1000, 2000, 14000),
         ("aspirin 325 mg once", 325, 325, 325),
         ("aspirin 300 mg every 5 minutes, up to 3 doses", 300, 900, None),
         ("aspirin 300 mg every 5 minutes", 300, None, None),
@@ -254,6 +267,24 @@ def test_what_a_dose_comes_to_at_once_in_a_day_and_in_a_week(
         for amount in (dose.single, dose.daily, dose.weekly)
     ]
     assert found == [single, daily, weekly]
+
+
+@pytest.mark.parametrize(
+    ("tail", "per", "minutes", "days"),
+    [
+        ("kg-1", "kg", None, None),
+        ("kg\u22121 day\u22121", "kg", None, 1),
+        ("kg^-1 h^-1", "kg", 60, None),
+        ("m\u207b\u00b2", "m2", None, None),
+        ("kg\u207b\u00b9\u00b7min\u207b\u00b9", "kg", 1, None),
+    ],
+)
+def test_a_unit_with_a_negative_power_is_one_behind_a_slash(
+    tail: str, per: str | None, minutes: int | None, days: int | None
+):
+    dose = only(f"aspirin 5 mg {tail} IV")
+    assert (dose.measure.per, dose.measure.minutes, dose.total_days) == (per, minutes, days)
+    assert doses("aspirin 5 mg L-1") == []
 
 
 def test_of_a_range_of_hours_the_longest_gives_the_fewest_doses():
@@ -309,6 +340,8 @@ def test_commas_part_thousands_and_a_point_parts_decimals():
 @pytest.mark.parametrize(
     ("amount", "milligrams"),
     [
+        ("1/2 g", 500), ("3/4 g", 750), ("1/8 mg", Fraction(1, 8)), ("4/8 mg", 8),
+        ("2/500 mg", 500),
         ("\u00bd g", 500), ("2\u2154 g", Fraction(8000, 3)), ("ten g", 10_000), ("fifty g", 50_000),
         ("5 \u338e", 5), ("5 \u338d", Fraction(5, 1000)),
     ],

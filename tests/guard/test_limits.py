@@ -256,6 +256,50 @@ def test_what_something_contains_is_a_dose_where_that_is_given():
     assert findings("The bottle contains 9 g of alpha.") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Give alpha: 50 zl daily.",
+        "Give alpha (50 zl) daily.",
+        "Alpha: 500 once daily.",
+        "Give alpha, 500 once daily.",
+        "The alpha is 500 daily.",
+        "The dose of alpha is 50.",
+        "Give 10 grains of alpha.",
+        "Give ten grains of alpha.",
+        "Give 50 of the alpha IV.",
+        "Take fifty alpha tablets.",
+        "Take 20 alpha.",
+    ],
+)
+def test_a_number_beside_a_drug_without_a_unit_that_is_known_is_a_flag(text: str):
+    assert verdict(text) == "flag"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Alpha: 2 weeks before surgery, alpha (3) and alpha (Smith 2019).",
+        "Of 20 alpha users 3 bled; in 5 years of alpha nobody did. Give 2 doses of alpha.",
+        "On alpha the INR is 2.5. The risk on alpha is 25 %. He is 50, alpha is given.",
+        "Two forms of alpha are sold. Dispense 30 alpha tablets. Take 2 alpha injections.",
+        "Alpha was 50 times as strong. Dispense 30 tablets of alpha. In 2019 of alpha, 3 died.",
+    ],
+)
+def test_numbers_of_users_years_and_levels_beside_a_drug_are_no_doses(text: str):
+    assert findings(text) == []
+
+
+def test_a_strength_behind_a_drug_is_taken_as_often_as_its_tablets_are_counted():
+    assert verdict("Take 20 alpha 500 mg tablets.") == "violation"
+    assert verdict("Take two alpha 500 mg tablets.") == "ok"
+
+
+def test_an_amount_at_a_time_is_no_amount_of_a_day():
+    assert verdict("Take alpha at most 4 g at a time.") == "violation"
+    assert verdict("Take alpha at most 4 g.") == "ok"
+
+
 def test_a_number_that_counts_something_is_no_dose_without_a_unit():
     assert findings("He took alpha 2 weeks ago, in alpha 3 trials and since alpha 2019.") == []
 
