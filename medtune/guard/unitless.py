@@ -23,9 +23,10 @@ _OFTEN = re.compile(
     re.IGNORECASE,
 )
 _DOSE_OF = re.compile(r"\bdos(?:e|age)[ ]of[ ](?:the[ ])?\Z", re.IGNORECASE)
-# 10 grains of; 50 of; take 20.
+# 10 grains of; 50 of; take 20. Not: day 3 of.
 _OF = re.compile(
-    rf"(?<![\w.,/-])(?P<number>{NUMBER}(?=[ ][a-z]+[ ]of)|\d+(?:[.,]\d+)?)"
+    r"(?<!day[ ])(?<!week[ ])(?<!month[ ])(?<!year[ ])(?<!cycle[ ])(?<!course[ ])(?<![\w.,/-])"
+    rf"(?P<number>{NUMBER}(?=[ ][a-z]+[ ]of)|\d+(?:[.,]\d+)?)"
     r"[ ](?:(?P<word>[a-z]+)[ ])?of[ ](?:the[ ])?\Z",
     re.IGNORECASE,
 )

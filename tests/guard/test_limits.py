@@ -284,6 +284,7 @@ def test_a_number_beside_a_drug_without_a_unit_that_is_known_is_a_flag(text: str
         "On alpha the INR is 2.5. The risk on alpha is 25 %. He is 50, alpha is given.",
         "Two forms of alpha are sold. Dispense 30 alpha tablets. Take 2 alpha injections.",
         "Alpha was 50 times as strong. Dispense 30 tablets of alpha. In 2019 of alpha, 3 died.",
+        "On day 3 of alpha he improved; in week 2 of alpha he did not.",
     ],
 )
 def test_numbers_of_users_years_and_levels_beside_a_drug_are_no_doses(text: str):
