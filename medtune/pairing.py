@@ -4,6 +4,7 @@ training rows and weights -> outcomes of both arms, family by family -> privacy 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def probe_report(
     settings: Mapping[str, Any],
     *,
     unknown: str = "",
+    absent: Sequence[str] = (),
     data: Path | None,
     progress: Progress,
 ) -> ProbeReport:
@@ -51,6 +53,7 @@ def probe_report(
         rows: What the adapter was trained on; None: not known.
         settings: suite, repeat, limit and batch_size.
         unknown: Why the rows are not known.
+        absent: What was asked for and is not there, in words.
         data: Where general text lies; None: nowhere.
         progress: Where to report.
     """
@@ -61,7 +64,7 @@ def probe_report(
     context = panel.base.located.context_tokens
     asker = Asker(encoder=panel.encoder, context_tokens=context, repeat=settings["repeat"])
     arms, effects, outcomes, results = _arms(panel), list[Effect](), list[PairedOutcome](), []
-    figures, not_tested = list[Figure](), list[str]()
+    figures, not_tested = list[Figure](), list(absent)
     for family in families:
         pairs, moved = asker.pairs(family, arms, text_judge(family), progress)
         effects.append(moved)
@@ -69,15 +72,13 @@ def probe_report(
         results.append(summarise(family, pairs))
         if family.name in CALIBRATED:
             figures += calibration(family, arms, panel.encoder, progress)
-    for found in _privacy(panel, rows, settings, progress):
+    forgotten = _forgetting(panel, arms, settings, data, progress)
+    for found in chain(_privacy(panel, rows, settings, progress), forgotten):
         figures += found.figures
         not_tested += found.not_tested
         for family, private in found.probes:
             outcomes += private
             results.append(summarise(family, private))
-    text = general_text(data) if settings["suite"] == "full" else None
-    if text is not None:
-        figures.append(forgetting(text, arms, panel.encoder, context, progress))
     return ProbeReport(
         suite=settings["suite"],
         base_conditions=panel.conditions("base"),
@@ -121,6 +122,21 @@ def _privacy(
     if settings["suite"] == "full":
         yield examiner.membership(rows.train, rows.held_out, progress)
         yield examiner.verbatim(rows.train, progress)
+
+
+def _forgetting(
+    panel: Panel, arms: Arms, settings: Mapping[str, Any], data: Path | None, progress: Progress
+) -> Iterator[Found]:
+    """How much worse general text is predicted, in a full suite."""
+    if settings["suite"] != "full":
+        return
+    text = general_text(data)
+    if text is None:
+        yield untested("forgetting of general text: there is none below the data folder")
+        return
+    context = panel.base.located.context_tokens
+    figure = forgetting(text, arms, panel.encoder, context, progress)
+    yield Found(probes=(), figures=(figure,), not_tested=())
 
 
 def _arms(panel: Panel) -> Arms:

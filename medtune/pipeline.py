@@ -31,7 +31,7 @@ from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
 from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.family import Family
-from medtune.probes.suites import own_data, read_families
+from medtune.probes.suites import absent_sets, own_data, read_families
 from medtune.recipe import Lock, Overrides, Probe, Recipe
 from medtune.recipe import load as load_recipe
 from medtune.recipe import lock as locks
@@ -394,7 +394,11 @@ def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Probe
     }
     panel = replace(panel, batch_size=batch_size)
     rows = training_rows_of(inputs, run)
-    report = probe_report(panel, families, rows, settings, data=own_data(), progress=progress)
+    data = own_data()
+    report = probe_report(
+        panel, families, rows, settings, absent=absent_sets(section.suite, section.probes, data),
+        data=data, progress=progress,
+    )  # fmt: skip
     write_probes(report, run)
     return report
 

@@ -23,7 +23,7 @@ from medtune.evidence.probes import write_probes
 from medtune.pairing import REPEAT, own_batch_size, probe_report
 from medtune.probes.confirming import record_opened, require_unopened
 from medtune.probes.family import Family
-from medtune.probes.suites import Suite, own_data, read_families, read_sealed
+from medtune.probes.suites import Suite, absent_sets, own_data, read_families, read_sealed
 from medtune.records import ProbeReport, Progress, Silent
 from medtune.runs import DEFAULT_PARENT, FINISHED, begin, open_run
 from medtune.subject import Subject, find_subject
@@ -114,7 +114,7 @@ def probe(
         rows, notes = read_training_rows(subject, offline=offline, progress=progress)
         report = probe_report(
             _load(subject, batch_size), families, rows, settings, unknown="; ".join(notes),
-            data=data, progress=progress,
+            absent=absent_sets(called, probes, data), data=data, progress=progress,
         )  # fmt: skip
         write_probes(report, folder)
         record = {

@@ -21,6 +21,8 @@ from medtune.cli import main
 from medtune.errors import AdapterError, DriftError, RecipeError, RunExistsError
 from medtune.evidence.probes import read_probes
 from medtune.models import adapter_digest
+from medtune.probes.published import PUBLISHED
+from medtune.probes.suites import absent_sets
 
 DISEASES = ("Scurvy", "Rickets", "Beriberi", "Night blindness")
 
@@ -205,6 +207,16 @@ def test_planted_secrets_are_asked_for_and_never_told(own_run: Path, site: Path)
     for secret in secrets:
         assert secret["secret"].encode() not in written
         assert secret["name"].encode() not in written
+
+
+def test_a_full_suite_says_what_was_not_there_to_be_asked(
+    own_run: Path, site: Path, tmp_path: Path
+):
+    report = probed(own_run, site, suite="full", name="alone", data=tmp_path).report
+    assert any(line.startswith("forgetting of general text") for line in report.not_tested)
+    [told] = absent_sets("full", (), tmp_path)
+    assert all(name in told for name in PUBLISHED)
+    assert absent_sets("quick", (), tmp_path) == absent_sets("full", ("ours",), tmp_path) == ()
 
 
 def test_without_canaries_memorisation_is_said_to_be_untested(own_run: Path, site: Path):

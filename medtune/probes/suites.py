@@ -99,6 +99,16 @@ def published_sets(data: Path | None) -> dict[str, Path]:
     return find_published(data) if data else {}
 
 
+def absent_sets(suite: str, probes: Sequence[str], data: Path | None) -> tuple[str, ...]:
+    """Published sets that a whole full suite asks and of which there is no copy, in words."""
+    if suite != "full" or probes:
+        return ()
+    absent = sorted(PUBLISHED.keys() - published_sets(data).keys())
+    if not absent:
+        return ()
+    return (f"published sets without a copy (--data, $MEDTUNE_DATA): {', '.join(absent)}",)
+
+
 def _require_copies(missing: Sequence[str], data: Path | None) -> None:
     if missing:
         where = f"below {data}" if data else "for no data folder is named"
