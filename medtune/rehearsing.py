@@ -89,7 +89,8 @@ def rehearse(
         progress: Where to report.
 
     Raises:
-        DataError: A row has no such column, or no answer is left.
+        DataError: A row has no such column, a prompt leaves no room for its answer, or no answer is
+            left.
         RecipeError: The subject is an adapter, or the file of rows is there.
         MedtuneError: There is no such base.
     """
@@ -154,8 +155,20 @@ def _answers(
     stops = {subject.template.stop_token_id, subject.tokenizer.eos_token_id} - {None}
     decoding = Decoding(max_new_tokens=max_new_tokens, stop_ids=frozenset(stops))
     ids = [encoder.prompt([Message(role="user", content=one.text)]) for one in prompts]
+    _require_room(ids, max_new_tokens, subject.located.context_tokens)
     found = engine.write(ids, decoding, step="the base's answers", progress=progress)
     return [answer for [answer] in found]
+
+
+def _require_room(
+    prompts: Sequence[Sequence[int]], max_new_tokens: int, context_tokens: int | None
+) -> None:
+    for number, ids in enumerate(prompts, 1):
+        if context_tokens is not None and len(ids) + max_new_tokens > context_tokens:
+            raise DataError(
+                f"prompt {number} has {len(ids)} tokens and its answer up to {max_new_tokens}; "
+                f"this base reads {context_tokens}"
+            )
 
 
 def _is_of_use(answer: str) -> bool:

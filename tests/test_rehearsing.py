@@ -138,6 +138,17 @@ def test_a_column_that_is_not_there_is_told_before_a_model_is_loaded(prompts: Pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_prompt_that_leaves_no_room_for_its_answer_is_told_by_its_number(
+    prompts: Path, tmp_path: Path
+):
+    base = make_tiny_base(tmp_path / "base", context_tokens=40)
+    with pytest.raises(DataError, match=r"prompt 1 has \d+ tokens .* up to 30; this base reads 40"):
+        medtune.rehearse(
+            str(base), prompts, prompt="asked", out=tmp_path / "rows.jsonl", max_new_tokens=30
+        )
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
 def test_nothing_is_overwritten(prompts: Path, tmp_path: Path):
     there = write_jsonl(tmp_path / "rows.jsonl", [{"a": "b"}])
     with pytest.raises(RecipeError, match="there already"):
