@@ -99,8 +99,10 @@ def rehearse(
     _require_place(place)
     subject = find_subject(base, dtype=dtype, template=template, offline=offline, progress=progress)
     if subject.adapter is not None:
-        raise RecipeError(f"{base} is an adapter: rows for replay are what its base says")
+        raise RecipeError(f"{base} is an adapter: name its base, whose answers are to be kept")
     asked = list(islice(read_prompts(str(prompts), prompt, offline=offline), limit))
+    if not asked:
+        raise DataError(f"{prompts}: there is no row, and so nothing to ask")
     first: dict[str, Prompt] = {}
     for one in asked:
         first.setdefault(one.text, one)
@@ -129,11 +131,11 @@ def rehearse(
 
 def _require_place(place: Path) -> None:
     if place.suffix != ".jsonl":
-        raise RecipeError(f"{place}: rows are written as .jsonl")
+        raise RecipeError(f"{place}: rows are written as .jsonl; let the name end so")
     if place.exists():
-        raise RecipeError(f"{place} is there already; nothing is overwritten")
+        raise RecipeError(f"{place} is there already, and nothing is overwritten; name another")
     if not place.parent.is_dir():
-        raise RecipeError(f"{place.parent} is no folder")
+        raise RecipeError(f"{place.parent}: there is no such folder; make it first")
 
 
 def _answers(
@@ -167,7 +169,7 @@ def _require_room(
         if context_tokens is not None and len(ids) + max_new_tokens > context_tokens:
             raise DataError(
                 f"prompt {number} has {len(ids)} tokens and its answer up to {max_new_tokens}; "
-                f"this base reads {context_tokens}"
+                f"this base reads {context_tokens}: shorten one of the two"
             )
 
 

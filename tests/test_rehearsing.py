@@ -151,6 +151,26 @@ def test_a_prompt_that_leaves_no_room_for_its_answer_is_told_by_its_number(
     assert not (tmp_path / "rows.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("none.jsonl", None, "no training rows are there"),
+        ("empty.csv", "asked\n", "there is no row"),
+        ("torn.jsonl", '{"asked": "Why?"}\n{"asked": "W', "torn.jsonl:2: not JSON"),
+    ],
+)
+def test_a_file_without_whole_rows_is_told_before_a_model_is_loaded(
+    name: str, content: str | None, expected: str, tmp_path: Path
+):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=expected):
+        medtune.rehearse(
+            "smollm2-135m", tmp_path / name, prompt="asked", out=tmp_path / "rows.jsonl"
+        )
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
 def test_nothing_is_overwritten(prompts: Path, tmp_path: Path):
     there = write_jsonl(tmp_path / "rows.jsonl", [{"a": "b"}])
     with pytest.raises(RecipeError, match="there already"):

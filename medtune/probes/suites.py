@@ -113,8 +113,8 @@ def _require_copies(missing: Sequence[str], data: Path | None) -> None:
     if missing:
         where = f"below {data}" if data else "for no data folder is named"
         raise RecipeError(
-            f"{describe(missing[0])} There is no copy, {where}: --data or $MEDTUNE_DATA names the "
-            "folder"
+            f"{missing[0]}: there is no copy, {where}; --data or $MEDTUNE_DATA names the folder. "
+            f"{describe(missing[0])}"
         )
 
 

@@ -34,7 +34,7 @@ def read_prompts(path: str, prompt: str, *, offline: bool = False) -> Iterator[P
     template = Template("prompt", prompt)
     files = find(TASKS["chat"], path, offline=offline).files.get("train", ())
     if not files:
-        raise DataError(f"{path}: there are no training rows")
+        raise DataError(f"{path}: no training rows are there; name a file, folder, glob or URL")
     for file in files:
         for row in file.rows():
             labels = labels_beside(row, "", "unstated")

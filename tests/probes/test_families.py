@@ -374,7 +374,8 @@ def test_the_reserved_names_are_those_of_results_that_are_no_families(tmp_path: 
 
 def test_a_published_set_without_a_copy_is_told_with_where_to_name_one(tmp_path: Path):
     for data in (None, tmp_path):
-        with pytest.raises(RecipeError, match=r"TruthfulQA.*--data or \$MEDTUNE_DATA"):
+        told = r"^truthfulqa_medical: there is no copy.*--data or \$MEDTUNE_DATA.*TruthfulQA"
+        with pytest.raises(RecipeError, match=told):
             read_families("full", probes=["truthfulqa_medical"], data=data)
 
 
