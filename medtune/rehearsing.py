@@ -61,7 +61,7 @@ def rehearse(
     base: str,
     prompts: str | Path,
     *,
-    prompt: str,
+    prompt: str | Sequence[str],
     out: Path | str,
     max_new_tokens: int = 256,
     limit: int | None = None,
@@ -76,7 +76,8 @@ def rehearse(
     Args:
         base: An alias, a hub id, or a folder.
         prompts: A file of rows, in any of the kinds that recipes read.
-        prompt: A column, or text with columns in braces, as `columns.prompt` of a recipe.
+        prompt: A column, or text with columns in braces, as `columns.prompt` of a recipe; or
+            several, and each row is asked in each.
         out: The file of rows (.jsonl). It appears whole, and replaces none.
         max_new_tokens: Longest answer. One that has not ended by then is left out, as it would
             teach the adapter to end there or not to end at all.
@@ -100,7 +101,8 @@ def rehearse(
     subject = find_subject(base, dtype=dtype, template=template, offline=offline, progress=progress)
     if subject.adapter is not None:
         raise RecipeError(f"{base} is an adapter: name its base, whose answers are to be kept")
-    asked = list(islice(read_prompts(str(prompts), prompt, offline=offline), limit))
+    wordings = [prompt] if isinstance(prompt, str) else prompt
+    asked = list(islice(read_prompts(str(prompts), wordings, offline=offline), limit))
     if not asked:
         raise DataError(f"{prompts}: there is no row, and so nothing to ask")
     first: dict[str, Prompt] = {}

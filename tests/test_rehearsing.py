@@ -180,9 +180,17 @@ def test_nothing_is_overwritten(prompts: Path, tmp_path: Path):
 
 def test_prompts_of_a_folder_are_of_its_training_rows_alone(tmp_path: Path):
     rows = write_questions(tmp_path / "rows", train=3, validation=2, test=2)
-    found = list(read_prompts(str(rows), "Why? {question}"))
+    found = list(read_prompts(str(rows), ["Why? {question}"]))
     assert [one.id for one in found] == ["train-1", "train-2", "train-3"]
     assert all(one.text.startswith("Why? Patient ") for one in found)
+
+
+def test_each_row_is_asked_in_each_wording(tmp_path: Path):
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"about": "gout"}, {"about": "scurvy", "id": "s"}])
+    found = list(read_prompts(str(rows), ["about", "Explain {about}."]))
+    assert [one.text for one in found] == ["gout", "Explain gout.", "scurvy", "Explain scurvy."]
+    assert len({one.id for one in found}) == 4
+    assert [one.group for one in found] == [found[0].id, found[0].id, "s", "s"]
 
 
 def test_the_command_says_what_it_wrote_and_left_out(
@@ -191,7 +199,8 @@ def test_the_command_says_what_it_wrote_and_left_out(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    arguments = ["smollm2-135m", str(prompts), "--prompt", "asked", "--template", "chatml"]
+    arguments = ["smollm2-135m", str(prompts), "--prompt", "asked", "--prompt", "{asked}"]
+    arguments += ["--template", "chatml"]
     arguments += ["--max-new-tokens", str(TOKENS), "--dtype", "float32"]
     arguments += ["--out", str(tmp_path / "rows.jsonl")]
     monkeypatch.setattr("sys.argv", ["medtune", "data", "rehearse", *arguments])
@@ -199,8 +208,8 @@ def test_the_command_says_what_it_wrote_and_left_out(
         main()
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    assert "2 rows from 5 prompts" in told
-    assert f"1 repeated prompts, 1 answers that do not end within {TOKENS} tokens, 1 that" in told
+    assert "2 rows from 10 prompts" in told
+    assert f"6 repeated prompts, 1 answers that do not end within {TOKENS} tokens, 1 that" in told
 
 
 def test_what_is_learned_from_loops_less_than_what_can_still_be_read(found: medtune.Rehearsal):

@@ -17,7 +17,11 @@ def rehearse(
         str, typer.Argument(metavar="PROMPTS", help="A file, folder, glob or URL of rows.")
     ],
     prompt: Annotated[
-        str, typer.Option(help='A column, or text with columns in braces: "Explain {focus}."')
+        list[str],
+        typer.Option(
+            help='A column, or text with columns in braces: "Explain {focus}."; more than one asks '
+            "each row in each."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The file of rows (.jsonl); nothing is overwritten.")],
     max_new_tokens: Annotated[
