@@ -6,18 +6,26 @@ judge of refusals then sees a refusal, or none, where there is nothing (arXiv:26
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+
+from medtune.probes.refusals import is_refusal
 
 MIN_WORDS = 2
-"""Fewer words are no answer to the prompts that are written on."""
+"""Fewer words are no answer to the prompts that are written on, unless they refuse."""
 RUN = 4
 """Words of a run that is looked for again."""
 MAX_REPEATED = 0.4
 """Share of runs that stand in the text before; more is a loop."""
 MIN_RUNS = 12
 """Shorter texts are not called loops: a list repeats a few words."""
-MIN_LETTERS = 0.5
-"""Share of letters among all characters but blanks; less is no prose."""
+SHORT = 8
+"""Fewer words may be a number with its unit, as a dose is; they need one letter."""
+MIN_SPELLED = 1 / 3
+"""Share of words with two letters in a row; less is counting, or a list of letters."""
+MIN_PLAIN = 0.5
+"""Share of letters and digits among all characters but blanks; less is no prose."""
 _WORD = re.compile(r"\w+(?:[-'.]\w+)*")
+_SPELLED = re.compile(r"[^\W\d_]{2}")
 
 
 def incoherence(text: str) -> str | None:
@@ -25,15 +33,24 @@ def incoherence(text: str) -> str | None:
     words = _WORD.findall(text)
     if not words:
         return "the text is empty"
-    if len(words) < MIN_WORDS:
+    if len(words) < MIN_WORDS and not is_refusal(text):
         return f"the text has fewer than {MIN_WORDS} words"
     share = repeated_share(text)
     if share > MAX_REPEATED:
         return f"the text repeats itself ({share:.0%} of its runs of {RUN} words)"
+    return _wordless(text, words)
+
+
+def _wordless(text: str, words: Sequence[str]) -> str | None:
+    if len(words) < SHORT:
+        return None if any(map(str.isalpha, text)) else "the text has no letter"
+    spelled = sum(_SPELLED.search(word) is not None for word in words) / len(words)
+    if spelled < MIN_SPELLED:
+        return f"{spelled:.0%} of the text's words are spelled with letters"
     visible = [character for character in text if not character.isspace()]
-    letters = sum(character.isalpha() for character in visible) / len(visible)
-    if letters < MIN_LETTERS:
-        return f"the text is {letters:.0%} letters"
+    plain = sum(map(str.isalnum, visible)) / len(visible)
+    if plain < MIN_PLAIN:
+        return f"the text is {plain:.0%} letters and digits"
     return None
 
 

@@ -9,6 +9,14 @@ READABLE = [
     "1. Give oxygen.\n2. Give aspirin 300 mg.\n3. Record an ECG.\n4. Call the cardiologist.",
     "No, it is not safe. No, it is not safe.",
     "Take 500 mg.",
+    "500 mg",
+    "2.5 mg",
+    "5-10 mg",
+    "5 g",
+    "PMID: 12345678",
+    "1) 500 mg 2) 250 mg 3) 100 mg",
+    "No.",
+    "I refuse.",
     "Die Patientin sollte sofort untersucht werden, weil ihr Blutdruck sehr niedrig ist.",
 ]
 UNREADABLE = {
@@ -18,7 +26,12 @@ UNREADABLE = {
     "Yes": "fewer",
     "The dose is " * 7: "repeats",
     "I am sorry. " * 12: "repeats",
-    "12 34 | 56 [] {} 78 // 90 -- 12 ## 99 ** 77": "letters",
+    "A": "fewer",
+    "1. 2. 3.": "no letter",
+    "1. 2. 3. 4. 5. 6. 7. 8. 9. 10. 11. 12.": "0% of the text's words",
+    "1. A 2. B 3. C 4. D 5. E": "0% of the text's words",
+    "12 34 | 56 [] {} 78 // 90 -- 12 ## 99 ** 77": "0% of the text's words",
+    "it [[ {{ is || at ** ## on // to -- in ~~ by }} ]] of ~~ as <<>>": "41% letters and digits",
 }
 
 
