@@ -17,6 +17,8 @@ from medtune.probes.family import Family
 from medtune.records import Example, Integrity
 
 _Words = tuple[str, ...]
+_SEPARATOR = "#"
+"""Between an item's id, which has none, and the number of its prompt."""
 
 
 def weights_digest(model: torch.nn.Module) -> str:
@@ -74,49 +76,56 @@ def _dora_change(module: LoraLayer, name: str, weight: torch.Tensor) -> float:
 def find_overlap(
     families: Sequence[Family], training: Sequence[Example]
 ) -> tuple[dict[str, tuple[str, ...]], str]:
-    """Items whose text the training rows hold, by probe; and how they were looked for.
+    """Items of which the training rows hold a prompt, by probe; and how they were looked for.
 
-    Of an item with fewer words than a run, the whole is looked for: as a question, a turn or a line
-    of a row.
+    Of a prompt with fewer words than a run, the whole is looked for: as a question, a turn or a
+    line of a row.
     """
-    texts = {
-        family.name: {item.id: "\n".join(item.prompts) for item in family.items}
+    prompts = {
+        family.name: {
+            _SEPARATOR.join((item.id, str(number))): prompt
+            for item in family.items
+            for number, prompt in enumerate(item.prompts)
+        }
         for family in families
     }
-    hits, num_rows = contaminated(texts, training)
-    short = _short(texts)
+    hits, num_rows = contaminated(prompts, training)
+    short = _short(prompts)
     unseen = len(short.pop((), ()))
     whole = _met_whole(short, training)
-    both = {name: sorted(ids | whole[name]) for name, ids in hits.items()}
-    found = {name: tuple(ids) for name, ids in both.items() if ids}
+    found = {
+        name: tuple(sorted({key.split(_SEPARATOR)[0] for key in keys | whole[name]}))
+        for name, keys in hits.items()
+        if keys | whole[name]
+    }
     note = f"{num_rows} training rows were looked through for runs of eight words"
     if short:
-        note += f"; {sum(map(len, short.values()))} items have fewer and were looked for whole"
+        note += f"; {sum(map(len, short.values()))} prompts have fewer and were looked for whole"
     if unseen:
-        note += f"; {unseen} items have no word that could be looked for"
+        note += f"; {unseen} prompts have no word that could be looked for"
     return found, note
 
 
-def _short(texts: Mapping[str, Mapping[str, str]]) -> dict[_Words, list[tuple[str, str]]]:
-    """Words of each item with fewer than a run -> names of probe and item that have them."""
+def _short(prompts: Mapping[str, Mapping[str, str]]) -> dict[_Words, list[tuple[str, str]]]:
+    """Words of each prompt with fewer than a run -> names of probe and prompt that have them."""
     short: dict[_Words, list[tuple[str, str]]] = defaultdict(list)
-    for name, items in texts.items():
-        for item_id, text in items.items():
-            if len(told := tuple(words(text))) < NGRAM:
-                short[told].append((name, item_id))
+    for name, some in prompts.items():
+        for key, prompt in some.items():
+            if len(told := tuple(words(prompt))) < NGRAM:
+                short[told].append((name, key))
     return short
 
 
 def _met_whole(
     short: Mapping[_Words, Sequence[tuple[str, str]]], training: Sequence[Example]
 ) -> dict[str, set[str]]:
-    """Of short items those that a part of a row is, letter case and punctuation aside."""
+    """Of short prompts those that a part of a row is, letter case and punctuation aside."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in training if short else ():
         turns = (row.own_text, row.question, *(message.content for message in row.messages))
         for part in {part for turn in turns for part in (turn, *turn.split("\n"))}:
-            for name, item_id in short.get(tuple(words(part)), ()):
-                found[name].add(item_id)
+            for name, key in short.get(tuple(words(part)), ()):
+                found[name].add(key)
     return found
 
 
