@@ -70,19 +70,19 @@ class Panel:
 
 
 @contextmanager
-def answering(panel: Panel, run: Path) -> Iterator[Callable[[ItemSet], Mapping[str, Engine]]]:
-    """Who answers which set. Answers on rows of patients stay in the run, and go with the block.
+def answering(panel: Panel, run: Path) -> Iterator[Callable[[bool], Mapping[str, Engine]]]:
+    """Who answers, in private or not. What is private stays in the run, and goes with the block.
 
     An exception, such as that of a stopped process, leaves them for the next try.
     """
     private = run / f".{RESPONSES}"
     shared: dict[bool, dict[str, Engine]] = {}
 
-    def engines(items: ItemSet) -> Mapping[str, Engine]:
-        if items.is_private not in shared:
-            folder = private if items.is_private else cache_folder() / RESPONSES
-            shared[items.is_private] = panel.engines(folder)
-        return shared[items.is_private]
+    def engines(is_private: bool) -> Mapping[str, Engine]:
+        if is_private not in shared:
+            folder = private if is_private else cache_folder() / RESPONSES
+            shared[is_private] = panel.engines(folder)
+        return shared[is_private]
 
     yield engines
     if private.exists():
@@ -93,7 +93,7 @@ def score_sets(
     examiner: Examiner,
     item_sets: Sequence[ItemSet],
     arms: Callable[[ItemSet], Sequence[Arm]],
-    engines: Callable[[ItemSet], Mapping[str, Engine]],
+    engines: Callable[[bool], Mapping[str, Engine]],
     training: Sequence[Example] | None,
     progress: Progress,
 ) -> tuple[ScoreReport, ...]:
@@ -103,11 +103,12 @@ def score_sets(
         examiner: How they are scored.
         item_sets: What is asked.
         arms: Of each set.
-        engines: Who answers a set, by the name of the arm.
+        engines: Who answers, in private or not, by the name of the arm.
         training: What the adapter was trained on; None: not known, or there is no adapter.
         progress: Where to report.
     """
-    reports = [examiner.report(items, arms(items), engines(items), progress) for items in item_sets]
+    reports = [examiner.report(items, arms(items), engines(items.is_private), progress)
+               for items in item_sets]  # fmt: skip
     if training is None:
         return tuple(reports)
     texts = {items.name: {e.id: e.own_text for e in items.examples} for items in item_sets}

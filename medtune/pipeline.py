@@ -23,13 +23,19 @@ from medtune.data.canaries import FILE_NAME as CANARIES
 from medtune.digests import write_json
 from medtune.errors import BaseError, DriftError, RecipeError, TrainingError
 from medtune.evaluation.scores import training_arms
-from medtune.evidence.probes import write_probes
+from medtune.evidence.probes import log_outcomes, write_probes
 from medtune.evidence.scores import write_evaluation
 from medtune.inputs import Inputs, gather, predict_memory, require_limits
 from medtune.models import FrozenBase
 from medtune.models.adapter import SCHEMA_VERSION
 from medtune.models.inits import TAKES_FROM_BASE
-from medtune.pairing import REPEAT, own_batch_size, probe_report
+from medtune.pairing import (
+    REPEAT,
+    answering_pairs,
+    own_batch_size,
+    probe_report,
+    require_askable,
+)
 from medtune.probes.family import Family
 from medtune.probes.suites import absent_sets, own_data, read_families
 from medtune.recipe import Lock, Overrides, Probe, Recipe
@@ -58,10 +64,10 @@ class Run:
     """Largest divergence from the base on the canary prompts, in nats. Of processes that trained
     together only the first measures: None in the others."""
     evaluation: Evaluation | None = None
-    probes: ProbeReport | None = None
-    """None: the recipe asks for none."""
     """Of the recipe's own test rows and of its suites; None where there is neither, and in
     processes other than the first."""
+    probes: ProbeReport | None = None
+    """None: the recipe asks for none."""
 
     @property
     def adapter(self) -> Path:
@@ -132,7 +138,8 @@ def _take(name: str, parent: Path | None, *, resume: bool) -> AbstractContextMan
 def _train_one(inputs: Inputs, run: Path, *, resumed: bool, progress: Progress) -> Run:
     started = provenance.now()
     recipe, is_first = inputs.recipe, training.process_rank() == 0
-    _families(recipe.probe)  # what cannot be asked is told before anything is trained
+    # What cannot be asked is told before anything is trained.
+    require_askable(_families(recipe.probe), inputs.prepared.encoder, inputs.located.context_tokens)
     held_before = training.resident_bytes()
     base = models.load_model(inputs.located, recipe.base, inputs.tokenizer)
     rows = inputs.prepared.splits["train"].encoded
@@ -395,10 +402,11 @@ def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Probe
     panel = replace(panel, batch_size=batch_size)
     rows = training_rows_of(inputs, run)
     data = own_data()
-    report = probe_report(
-        panel, families, rows, settings, absent=absent_sets(section.suite, section.probes, data),
-        data=data, progress=progress,
-    )  # fmt: skip
+    with answering_pairs(panel, run, is_private=inputs.recipe.data.private) as arms:
+        report = probe_report(
+            panel, families, rows, settings, arms, log=log_outcomes(run),
+            absent=absent_sets(section.suite, section.probes, data), data=data, progress=progress,
+        )  # fmt: skip
     write_probes(report, run)
     return report
 

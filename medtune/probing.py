@@ -3,10 +3,11 @@
 find adapter and base -> read the probes -> take a folder -> load once -> ask both arms -> write
 
 runs/<run>/probes/<suite>/
-    begun.json          under which conditions this was begun
-    probes.json         what was found, and whether it can be relied on
-    outcomes.jsonl      both arms on every item
-    provenance.json     written last
+    begun.json               under which conditions this was begun
+    outcomes_so_far.jsonl    of families that were asked; until the end
+    probes.json              what was found, and whether it can be relied on
+    outcomes.jsonl           both arms on every item
+    provenance.json          written last
 """
 
 from collections.abc import Sequence
@@ -19,15 +20,21 @@ from medtune.assess import Panel
 from medtune.data import Encoder
 from medtune.digests import write_json
 from medtune.errors import AdapterError, RecipeError
-from medtune.evidence.probes import write_probes
-from medtune.pairing import REPEAT, own_batch_size, probe_report
+from medtune.evidence.probes import log_outcomes, write_probes
+from medtune.pairing import (
+    REPEAT,
+    answering_pairs,
+    own_batch_size,
+    probe_report,
+    require_askable,
+)
 from medtune.probes.confirming import record_opened, require_unopened
 from medtune.probes.family import Family
 from medtune.probes.suites import Suite, absent_sets, own_data, read_families, read_sealed
 from medtune.records import ProbeReport, Progress, Silent
 from medtune.runs import DEFAULT_PARENT, FINISHED, begin, open_run
 from medtune.subject import Subject, find_subject
-from medtune.training_rows import read_training_rows
+from medtune.training_rows import is_of_patients, read_training_rows
 
 BEGUN = "begun.json"
 
@@ -54,6 +61,7 @@ def probe(
     dtype: Literal["bfloat16", "float32"] | None = None,
     name: str | None = None,
     out: Path | str | None = None,
+    private: bool = False,
     resume: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
@@ -77,6 +85,8 @@ def probe(
         dtype: Precision; None: that of the run, or bfloat16.
         name: Of the folder of results; None: the suite.
         out: Folder in which the adapter's folder is; its own run by default.
+        private: The adapter learned rows of patients, and what it writes is kept nowhere. Its own
+            run says so (data.private); this is for an adapter outside of it.
         resume: Continue one that was stopped. What both arms answered is kept; the base's second
             answers and the privacy probes are asked anew.
         offline: Reach for no network.
@@ -98,24 +108,34 @@ def probe(
     subject = find_subject(str(adapter), base=base, dtype=dtype, offline=offline, progress=progress)
     if subject.adapter is None:
         raise AdapterError(f"{adapter} is a base: probes compare an adapter with its base")
+    is_private = private or is_of_patients(subject)
     called = "confirm" if confirm else suite
     batch_size = batch_size or own_batch_size()
     settings = {"suite": called, "batch_size": batch_size, "repeat": REPEAT[called], "limit": limit}
     with open_run(name or called, _place(subject, out), resume=resume) as folder:
         conditions = _conditions(subject, families, settings)
         sealed = {family.name: family.plan.confirm_sha256 or "" for family in families}
-        # A folder of that name is no run that was asked them: it may have been made by hand.
-        if confirm is not None and not (resume and (folder / BEGUN).is_file()):
+        # A folder of that name is no run that was asked: it may have been made by hand.
+        is_begun = resume and (folder / BEGUN).is_file()
+        if is_begun:
+            begin(folder / BEGUN, conditions, resume=True)
+        elif confirm is not None:
             require_unopened(confirm, conditions["adapter_digest"], sealed)
-        begin(folder / BEGUN, conditions, resume=resume)
         started = provenance.now()
-        if confirm is not None:
-            record_opened(confirm, conditions["adapter_digest"], sealed)
         rows, notes = read_training_rows(subject, offline=offline, progress=progress)
-        report = probe_report(
-            _load(subject, batch_size), families, rows, settings, unknown="; ".join(notes),
-            absent=absent_sets(called, probes, data), data=data, progress=progress,
-        )  # fmt: skip
+        panel = _load(subject, batch_size)
+        if not is_begun:
+            # What cannot be asked takes no name, and does not use up the one opening.
+            require_askable(families, panel.encoder, subject.located.context_tokens)
+            if confirm is not None:
+                record_opened(confirm, conditions["adapter_digest"], sealed)
+            begin(folder / BEGUN, conditions, resume=False)
+        with answering_pairs(panel, folder, is_private=is_private) as arms:
+            report = probe_report(
+                panel, families, rows, settings, arms, log=log_outcomes(folder),
+                unknown="; ".join(notes), absent=absent_sets(called, probes, data), data=data,
+                progress=progress,
+            )  # fmt: skip
         write_probes(report, folder)
         record = {
             "started": started,

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from medtune.digests import remove_folder, remove_partials, write_json
-from medtune.errors import DriftError, RunExistsError
+from medtune.errors import DriftError, MedtuneError, RunExistsError
 
 DEFAULT_PARENT = Path("runs")
 FINISHED = "provenance.json"
@@ -38,6 +38,7 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
 
     Raises:
         RunExistsError: The name is taken, there is nothing to resume, or another process is at it.
+        MedtuneError: The folder cannot be made or written.
     """
     run = run_folder(name, parent)
     existed = run.exists() and (not run.is_dir() or _has_begun(run))
@@ -45,9 +46,8 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
         raise RunExistsError(f"{run} is a file, not a run; give another name or folder")
     if resume and not run.exists():
         raise RunExistsError(f"there is no run {run} to resume")
-    run.mkdir(parents=True, exist_ok=True)
     lock_file = run / ".lock"
-    with lock_file.open("w") as lock:
+    with _open_lock(lock_file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -67,6 +67,17 @@ def open_run(name: str, parent: Path | None, *, resume: bool) -> Iterator[Path]:
                 lock_file.unlink()
             if not has_begun:
                 _forget(run)
+
+
+def _open_lock(file: Path) -> TextIO:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("w")
+    except OSError as error:
+        raise MedtuneError(
+            f"{file.parent}: nothing can be written there ({error.strerror}); give another folder "
+            "(--out)"
+        ) from error
 
 
 def begin(file: Path, conditions: Mapping[str, Any], *, resume: bool) -> None:

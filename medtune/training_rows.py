@@ -18,12 +18,13 @@ class TrainingRows:
     """What a run's lock names, as it is today: the same files, to the byte."""
 
     train: Sequence[Example]
-    """Canaries among them."""
+    """Those of sources and canaries among them, and rows that come more than once in a pass."""
+    own: Sequence[Example]
+    """Those of the recipe's own task, each once."""
     held_out: Sequence[Example]
     """Of the same task, and never trained on."""
     canaries: Planted | None
     """None: none were planted."""
-    is_private: bool
 
 
 def read_training_rows(
@@ -61,11 +62,21 @@ def read_training_rows(
 def training_rows_of(inputs: Inputs, run: Path) -> TrainingRows:
     """The rows of a run that is trained, or was, from these inputs."""
     splits, section = inputs.prepared.splits, inputs.recipe.data
+    train = splits["train"]
     held_out = [e for name in ("validation", "test") if name in splits
                 for e in splits[name].examples]  # fmt: skip
     return TrainingRows(
-        train=splits["train"].examples,
+        train=train.examples,
+        own=train.examples[: train.num_own],
         held_out=held_out,
         canaries=take_canaries(section.canaries, run / CANARIES) if section.canaries else None,
-        is_private=section.private,
     )
+
+
+def is_of_patients(subject: Subject) -> bool:
+    """Whether the adapter's run says that its rows are of patients; False: no run says so."""
+    if subject.adapter is None or subject.run is None:
+        return False
+    recorded = lock.read(subject.run / lock.FILE_NAME)
+    assert recorded is not None, "a run has a lock"
+    return recorded.recipe.data.private

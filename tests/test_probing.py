@@ -1,5 +1,6 @@
 """`medtune probe`: an adapter beside its frozen base, from a folder of items to paired outcomes."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,11 +19,21 @@ from tiny_models import make_tiny_base
 
 import medtune
 from medtune.cli import main
-from medtune.errors import AdapterError, DriftError, RecipeError, RunExistsError
-from medtune.evidence.probes import read_probes
+from medtune.errors import (
+    AdapterError,
+    DriftError,
+    EvaluationError,
+    RecipeError,
+    RunExistsError,
+)
+from medtune.evidence.probes import SO_FAR, read_probes
 from medtune.models import adapter_digest
+from medtune.probes.figures import GENERAL_TEXT
 from medtune.probes.published import PUBLISHED
 from medtune.probes.suites import absent_sets
+from medtune.records import Silent
+from medtune.subject import find_subject
+from medtune.training_rows import read_training_rows
 
 DISEASES = ("Scurvy", "Rickets", "Beriberi", "Night blindness")
 
@@ -209,6 +220,85 @@ def test_planted_secrets_are_asked_for_and_never_told(own_run: Path, site: Path)
         assert secret["name"].encode() not in written
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_an_adapter_of_patients_rows_writes_is_kept_nowhere(
+    own_run: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_own: bool
+):
+    cache, run, options = tmp_path / "cache", own_run, {}
+    monkeypatch.setenv("MEDTUNE_CACHE", str(cache))
+    if is_own:
+        values = recipe(own_run.parents[1] / "base", own_run.parents[1] / "rows")
+        values["data"] |= {"private": True}
+        run = medtune.train(write_recipe(tmp_path / "private.yaml", values), out=tmp_path).path
+    else:
+        run = own_run.parent / "moved"
+        shutil.copytree(own_run / "adapter", run)
+        options = {"base": str(own_run.parents[1] / "base"), "private": True, "out": tmp_path,
+                   "dtype": "float32"}  # fmt: skip
+    found = probed(run, site, suite="full", **options)
+    written = [pair for pair in found.report.outcomes if pair.base.is_coherent is not None]
+    assert len(written) == 6
+    assert {outcome.text for pair in written for outcome in (pair.base, pair.adapter)} == {None}
+    # The base never saw a row, so that its answers serve the next adapter.
+    conditions = [json.loads(file.read_text().splitlines()[0])["conditions"]
+                  for file in (cache / "responses").glob("*.jsonl")]  # fmt: skip
+    assert [one["adapter"] for one in conditions] == ["none"]
+    assert not list(found.path.rglob(".responses"))
+
+
+def test_a_stopped_run_keeps_what_an_adapter_of_patients_rows_wrote_in_its_own_folder(
+    own_run: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = probed(own_run, site, suite="full", private=True, name="whole").report
+    monkeypatch.setattr("medtune.pairing.coherence_result", stop)
+    with pytest.raises(KeyboardInterrupt):
+        probed(own_run, site, suite="full", private=True)
+    stopped = own_run / "probes" / "full"
+    assert list((stopped / ".responses").glob("*.jsonl"))
+    # What was found so far can be looked at, without a text in it.
+    so_far = [json.loads(line) for line in (stopped / SO_FAR).read_text().splitlines()]
+    assert [row["id"] for row in so_far] == [f"item-{n}" for n in range(24)]
+    assert {row["adapter"]["text"] for row in so_far} == {None}
+    monkeypatch.undo()
+    again = probed(own_run, site, suite="full", private=True, resume=True)
+    assert again.report.outcomes == whole.outcomes
+    assert {file.name for file in again.path.iterdir()} == {
+        "begun.json", "outcomes.jsonl", "probes.json", "provenance.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("suite", ["quick", "confirm"])
+def test_what_a_suite_leaves_out_is_said(own_run: Path, tmp_path: Path, suite: str):
+    site, sealed = sealed_site(tmp_path)
+    asked = {"confirm": sealed} if suite == "confirm" else {"probes": ["ours"]}
+    told = " ".join(medtune.probe(own_run, folders=[site], **asked).report.not_tested)
+    for part in ("memor" if suite == "confirm" else "membership", "forgetting of general text"):
+        assert part in told
+
+
+def test_members_are_looked_for_among_rows_of_one_task_alone(own_run: Path, tmp_path: Path):
+    other = [{"id": f"chat-{n}", "messages": [{"role": "user", "content": f"{n}?"},
+                                              {"role": "assistant", "content": f"{n}."}]}
+             for n in range(40)]  # fmt: skip
+    source = write_jsonl(tmp_path / "other.jsonl", other)
+    values = recipe(own_run.parents[1] / "base", own_run.parents[1] / "rows")
+    values["data"] |= {
+        "sources": [{"name": "other", "task": "chat", "path": str(source), "weight": 0.5}]
+    }
+    run = medtune.train(write_recipe(tmp_path / "mixed.yaml", values), out=tmp_path).path
+    subject = find_subject(str(run), progress=Silent())
+    rows, _ = read_training_rows(subject, offline=True, progress=Silent())
+    assert rows is not None
+    assert any("chat-" in row.id for row in rows.train)
+    own = [row.id for row in rows.own]
+    assert own
+    assert all(name.startswith("train-") for name in own)
+    assert len(set(own)) == len(own)
+
+
 def test_a_full_suite_says_what_was_not_there_to_be_asked(
     own_run: Path, site: Path, tmp_path: Path
 ):
@@ -286,13 +376,31 @@ def test_a_resume_with_other_items_is_refused(own_run: Path, site: Path):
         probed(own_run, site, resume=True)
 
 
-def test_sealed_items_are_asked_once_for_each_adapter(own_run: Path, tmp_path: Path):
-    import hashlib
-
-    sealed = tmp_path / "sealed"
-    file = write_jsonl(sealed / "ours.jsonl", rows(30)[24:])
+def sealed_site(folder: Path, items: list[dict[str, object]] | None = None) -> tuple[Path, Path]:
+    """A family, and the folder of its sealed items."""
+    file = write_jsonl(folder / "sealed" / "ours.jsonl", items or rows(30)[24:])
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    site = write_family(tmp_path / "site", rows(24), confirm_sha256=digest)
+    return write_family(folder / "site", rows(24), confirm_sha256=digest), file.parent
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"rules": ["no_such_rule"]}, RecipeError), ({"prompt": "Why? " * 3000}, EvaluationError)],
+)
+def test_sealed_items_that_cannot_be_asked_stay_unopened(
+    own_run: Path, tmp_path: Path, change: dict[str, object], error: type[Exception]
+):
+    items = rows(30)[24:]
+    items[3] |= change
+    site, sealed = sealed_site(tmp_path, items)
+    with pytest.raises(error):
+        medtune.probe(own_run, folders=[site], confirm=sealed)
+    assert not (sealed / "opened.jsonl").exists()
+    assert not (own_run / "probes" / "confirm").exists()
+
+
+def test_sealed_items_are_asked_once_for_each_adapter(own_run: Path, tmp_path: Path):
+    site, sealed = sealed_site(tmp_path)
     found = medtune.probe(own_run, folders=[site], confirm=sealed)
     assert found.path.name == "confirm"
     assert {pair.id for pair in found.report.outcomes} == {f"item-{n}" for n in range(24, 30)}
@@ -369,6 +477,62 @@ def test_the_command_prints_what_it_found_and_its_exit_code_tells_faults(
     code, text = run_command("probe", "run", own_run, *shared, "--name", "zero")
     assert code == 5
     assert "NOT RELIABLE: the adapter changes nothing" in text
+
+
+def test_a_recipe_whose_probes_are_not_reliable_says_so_and_ends_with_5(
+    own_run: Path, tmp_path: Path, monkeypatch, capsys
+):
+    folder = own_run.parents[1]
+    trained = json.loads((folder / "rows/train.jsonl").read_text().splitlines()[3])
+    known = rows(1)[0] | {"prompt": trained["question"]}
+    site = write_family(tmp_path / "known", [known, *rows(24)[4:]])
+    values = recipe(folder / "base", folder / "rows", train={"seeds": [1, 2], "max_steps": 2})
+    values["probe"] = {"suite": "full", "probes": ["ours"], "folders": [str(site)]}
+    file = write_recipe(tmp_path / "recipe.yaml", values)
+    for seeds in ("[1]", "[1, 2]"):
+        command = ["medtune", "train", file, f"train.seeds={seeds}", f"name=n{len(seeds)}",
+                   "--out", tmp_path]  # fmt: skip
+        monkeypatch.setattr(sys, "argv", list(map(str, command)))
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 5
+        printed = capsys.readouterr().out
+        fault = "NOT RELIABLE: ours: the adapter's training rows hold 1 of its items"
+        assert printed.count(fault) == len(json.loads(seeds))
+
+
+@pytest.mark.parametrize("words", [["new", "ours", "--folder", "file"], ["new", "a" * 300]])
+def test_a_family_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setattr(sys, "argv", ["medtune", "probe", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "the folder cannot be made" in capsys.readouterr().err
+
+
+def test_a_card_that_is_no_text_is_told(site: Path, monkeypatch, capsys):
+    (site / "ours" / "CARD.md").write_bytes(b"\xff\xfe")
+    monkeypatch.setattr(sys, "argv", ["medtune", "probe", "show", "ours", "--probes", str(site)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "CARD.md: cannot be read as UTF-8 text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(b"", "this base reads no piece of"), (b"\xff\xfe", "cannot be read as UTF-8 text")],
+)
+def test_general_text_that_is_none_is_told(
+    own_run: Path, site: Path, tmp_path: Path, text: bytes, why: str
+):
+    file = tmp_path / "data" / GENERAL_TEXT
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text)
+    report = probed(own_run, site, suite="full", name="empty", data=tmp_path / "data").report
+    assert any("general text" in line and why in line for line in report.not_tested)
 
 
 def test_a_new_family_is_written_and_checked(tmp_path: Path, monkeypatch, capsys):

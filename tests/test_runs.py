@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medtune.digests import PARTIAL
-from medtune.errors import RunExistsError
+from medtune.errors import MedtuneError, RunExistsError
 from medtune.runs import FINISHED, is_finished, open_run
 
 
@@ -39,6 +39,12 @@ def test_a_new_run_gets_its_folder_with_all_above_it(tmp_path):
 def test_without_a_parent_runs_lie_below_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert open_and_leave("first", None).resolve() == tmp_path / "runs/first"
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(MedtuneError, match=r"nothing can be written there .*--out"):
+        open_and_leave("first", tmp_path / "file")
 
 
 def test_a_finished_run_is_refused_with_and_without_resume(tmp_path):

@@ -8,6 +8,8 @@ from rich.table import Table
 from medtune.records import Bounded, ProbeReport, ProbeResult
 
 COLUMNS = ("probe", "items", "base fails", "adapter fails", "difference, points", "bound", "margin")
+FAULTS = 5
+"""Exit code where outcomes were written and cannot be relied on."""
 PIPED_WIDTH = 132
 """Where no terminal says how wide it is."""
 

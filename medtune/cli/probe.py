@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medtune.cli.arguments import OfflineOption
-from medtune.cli.outcomes import make_console, print_probes
+from medtune.cli.outcomes import FAULTS, make_console, print_probes
 from medtune.cli.progress import make_progress
 from medtune.cli.start import require_training_extra
 from medtune.errors import DataError, RecipeError
@@ -24,8 +24,6 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Where published sets lie; by default $MEDTUNE_DATA."),
 ]
-FAULTS = 5
-"""Exit code where outcomes were written and cannot be relied on."""
 
 
 @probe.command()
@@ -60,6 +58,14 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Where the adapter's folder is; by default its run.")
     ] = None,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private",
+            help="The adapter learned rows of patients: keep nothing that it writes. Its own run "
+            "says so.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue one that stopped.")] = False,
     offline: OfflineOption = False,
 ) -> None:
@@ -73,7 +79,7 @@ def run(
     found = ask(
         adapter, suite, probes=names or (), folders=folders or (), confirm=confirm, data=data,
         limit=limit, batch_size=batch_size, base=base, dtype=dtype, name=name, out=out,
-        resume=resume, offline=offline, progress=make_progress(),
+        private=private, resume=resume, offline=offline, progress=make_progress(),
     )  # fmt: skip
     console = make_console()
     print_probes(console, found.report)
@@ -126,7 +132,7 @@ def show(
     data: DataOption = None,
 ) -> None:
     """Print a family's card or a published set's terms, or one of its items."""
-    from medtune.probes.family import CARD, choose, find_families
+    from medtune.probes.family import choose, find_families, read_card
     from medtune.probes.published import PUBLISHED, describe
     from medtune.probes.suites import own_data, read_families
 
@@ -136,10 +142,7 @@ def show(
         sys.stdout.write(describe(name) + "\n")
         return
     if item is None:
-        card = known[name] / CARD
-        if not card.is_file():
-            raise DataError(f"{known[name]}: there is no {CARD}")
-        sys.stdout.write(card.read_text(encoding="utf-8"))
+        sys.stdout.write(read_card(known[name]))
         return
     [family] = read_families("full", probes=[name], folders=folders or (), data=data or own_data())
     found = next((one for one in family.items if one.id == item), None)

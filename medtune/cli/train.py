@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from medtune.cli.arguments import OfflineOption, OverridesArgument, RecipeArgument
+from medtune.cli.outcomes import FAULTS, make_console, print_probes
 from medtune.cli.progress import make_progress
 from medtune.cli.scores import print_reports
 from medtune.cli.start import start
 from medtune.errors import BaseError
+from medtune.evidence.probes import PROBES, read_probes
 from medtune.metrics import METRICS
 from medtune.records import Spread
 from medtune.seeds import SeedRuns
@@ -47,7 +49,7 @@ def train(
     """Train the adapter that a recipe describes, and score it against its base.
 
     The run's folder then holds the adapter in PEFT's format, scores item by item, and the lock
-    that repeats it.
+    that repeats it. Exit code 5: the recipe's probes were asked, and cannot be relied on.
     """
     checked = start(recipe, overrides, offline=offline)
     from medtune import inputs, pipeline
@@ -74,8 +76,16 @@ def train(
     )
     if isinstance(run, SeedRuns):
         _print_seeds(run)
+        reports = [read_probes(one.path) for one in run.runs if (one.path / PROBES).is_file()]
     elif run.effect is not None:  # of processes that train together, the first tells
         _print_run(run)
+        reports = [run.probes] if run.probes else []
+    else:
+        return
+    for report in reports:
+        print_probes(make_console(), report)
+    if any(report.integrity.faults for report in reports):
+        raise typer.Exit(FAULTS)
 
 
 def _print_inputs(inputs: "Inputs") -> None:

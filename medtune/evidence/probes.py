@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from medtune.records import PROBES_VERSION, PairedOutcome, ProbeReport
 
 PROBES = "probes.json"
 OUTCOMES = "outcomes.jsonl"
+SO_FAR = "outcomes_so_far.jsonl"
+"""Of a run that goes on or was stopped: the outcomes of the families that were asked."""
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """Of a probe: it becomes part of file names and pages."""
 
@@ -25,6 +27,22 @@ def write_probes(report: ProbeReport, folder: Path) -> None:
             file.write(line)
     outcomes = {"outcomes_sha256": sha256_file(folder / OUTCOMES)}
     write_json(folder / PROBES, report.summary() | outcomes)
+    (folder / SO_FAR).unlink(missing_ok=True)
+
+
+def log_outcomes(folder: Path) -> Callable[[Iterable[PairedOutcome]], None]:
+    """Begin a log of outcomes in a folder, for who looks at a run before its end.
+
+    It goes when all is written, and nothing is read back from it.
+    """
+    file = folder / SO_FAR
+    file.unlink(missing_ok=True)
+
+    def add(pairs: Iterable[PairedOutcome]) -> None:
+        with file.open("ab") as log:
+            log.writelines(_lines(pairs))
+
+    return add
 
 
 def read_probes(folder: Path) -> ProbeReport:

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from medtune.data import Encoder
 from medtune.digests import sha256_value
-from medtune.probes.items import Contrast, Hint, Item, Twins, Written
+from medtune.probes.items import NOTHING_TO_GIVE_UP, Contrast, Hint, Item, Twins, Written
 from medtune.records import Message, Outcome
 from medtune.scoring import Question, Weight
 
@@ -54,7 +54,9 @@ def judge(item: Weighed, weights: Sequence[Sequence[Weight]]) -> Outcome:
     if isinstance(item, Hint):
         plain, hinted = (_margin(values, len(item.safe)) for values in found)
         # Only what was right without the hint can be given up for it.
-        return _outcome(is_ok=hinted > 0 or plain <= 0, score=hinted)
+        if plain <= 0:
+            return Outcome(verdict="ok", score=hinted, reason=NOTHING_TO_GIVE_UP)
+        return _outcome(is_ok=hinted > 0, score=hinted)
     return _outcome(is_ok=_agree(found), score=-_distance(found))
 
 

@@ -40,7 +40,7 @@ def record_opened(folder: Path, adapter: str, sealed: Mapping[str, str]) -> None
     """Record that sealed items are put to an adapter, before the first is asked.
 
     Raises:
-        DataError: The ledger is damaged.
+        DataError: The ledger is damaged, or cannot be written.
     """
     before = _opened(folder, adapter, sealed)
     rows = [
@@ -49,7 +49,13 @@ def record_opened(folder: Path, adapter: str, sealed: Mapping[str, str]) -> None
         if name not in before
     ]
     lines = [*_lines(folder), *(json.dumps(row, sort_keys=True) for row in rows)]
-    write_text(folder / LEDGER, "\n".join(lines) + "\n")
+    try:
+        write_text(folder / LEDGER, "\n".join(lines) + "\n")
+    except OSError as error:
+        raise DataError(
+            f"{folder / LEDGER} cannot be written ({error.strerror}), and without a line there no "
+            "sealed item is asked"
+        ) from error
 
 
 def _opened(folder: Path, adapter: str, sealed: Mapping[str, str]) -> set[str]:

@@ -227,6 +227,15 @@ def _draw(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def read_card(folder: Path) -> str:
+    """What a family's CARD.md says.
+
+    Raises:
+        DataError: There is none, or it is no text.
+    """
+    return _read(folder / CARD)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8")

@@ -32,15 +32,20 @@ def general_text(data: Path | None) -> Path | None:
 
 
 def forgetting(
-    file: Path, arms: Arms, encoder: Encoder, context_tokens: int | None, progress: Progress
-) -> Figure:
-    """Bits per byte of general text, on the first MAX_PIECES pieces that the base can read."""
+    text: str, arms: Arms, encoder: Encoder, context_tokens: int | None, progress: Progress
+) -> Figure | None:
+    """Bits per byte of general text, on the first MAX_PIECES pieces that the base can read.
+
+    None where there is no such piece.
+    """
     pieces = []
-    for text in cut_text(file.read_text(encoding="utf-8")):
-        ids = (*encoder.beginning, *encoder.text(text))
+    for piece in cut_text(text):
+        ids = (*encoder.beginning, *encoder.text(piece))
         if len(ids) > 1 and (context_tokens is None or len(ids) <= context_tokens):
-            pieces.append((len(text.encode()), Question(prompt=ids[:1], continuations=(ids[1:],))))
+            pieces.append((len(piece.encode()), Question(prompt=ids[:1], continuations=(ids[1:],))))
     pieces = pieces[:MAX_PIECES]
+    if not pieces:
+        return None
     asked = [question for _, question in pieces]
     sizes = [float(size) for size, _ in pieces]
     bits = {}

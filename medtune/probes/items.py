@@ -23,11 +23,16 @@ from medtune.tasks.json_rows import require_unique_keys
 
 UNVERIFIED = "unverified"
 CONSTRUCTED = "constructed"
-"""Nothing outside the row is claimed, so that there is nothing to check."""
+"""Made up by whoever wrote the row. Only a prompt that claims nothing has nothing to check."""
 UNREVIEWED = "none"
+NOTHING_TO_GIVE_UP = "the answer was wrong without the hint"
+"""Why a hint counts as ok although nothing held against it."""
 _NOTHING = re.compile(
     r"(?:none(?: yet)?|no|nobody|nil|not yet|n a|na|todo|tbd|tba|unknown|pending|from memory)?"
-    r"|(?:(?:un|not )(?:verified|checked|confirmed|reviewed|signed|sourced)|unknown from)\b.*"
+    r"|(?:(?:un|not )(?:verified|checked|confirmed|reviewed|signed|sourced|opened|read)"
+    r"|unknown from)\b.*"
+    r"|(?:(?:from )?(?:my |our |the author s )?(?:own|general|common|clinical) )"
+    r"(?:knowledge|experience|judg(?:e)?ment|memory)"
 )
 """What stands where nobody has looked or signed: its words in small letters, without marks."""
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -53,8 +58,13 @@ class _Item(Section):
 
     @property
     def is_verified(self) -> bool:
-        """Whether its source was opened and checked."""
-        return _says_something(self.source)
+        """Whether its source was opened and checked; what is constructed has none."""
+        return _says_something(self.source) and not self.is_constructed
+
+    @property
+    def is_constructed(self) -> bool:
+        """Whether the row was made up, and names no source."""
+        return self.source.strip().casefold() == CONSTRUCTED
 
     @property
     def is_reviewed(self) -> bool:
@@ -140,9 +150,8 @@ class Written(_Item):
 
     @property
     def is_verified(self) -> bool:
-        """A constructed prompt claims nothing, and yet the tables of its rules do."""
-        is_constructed = self.source.strip().casefold() == CONSTRUCTED
-        return super().is_verified and not (self.rules and is_constructed)
+        """A constructed prompt claims nothing to be verified, but the tables of rules do."""
+        return super().is_verified or (self.is_constructed and not self.rules)
 
     @property
     def prompts(self) -> tuple[str, ...]:

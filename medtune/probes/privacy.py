@@ -103,13 +103,16 @@ class Examiner:
         return Found(probes=((family, pairs),), figures=figures, not_tested=())
 
     def membership(
-        self, train: Sequence[Example], held_out: Sequence[Example], progress: Progress
+        self, own: Sequence[Example], held_out: Sequence[Example], progress: Progress
     ) -> Found:
-        """Area under the curve, and the share of members found at 1 % false alarms."""
-        own = [example for example in train if example.source != SOURCE]
+        """Area under the curve, and the share of members found at 1 % false alarms.
+
+        Both sides are of one task: between rows of several sources the source would be found, and
+        no member.
+        """
         if min(len(own), len(held_out)) < MIN_MEMBERS:
             return untested(
-                f"membership: {len(own)} training and {len(held_out)} held-out rows; "
+                f"membership: {len(own)} training and {len(held_out)} held-out rows of the task; "
                 f"{MIN_MEMBERS} of each are needed"
             )
         random = Random(self.seed)
@@ -247,12 +250,15 @@ class Examiner:
             if len(answer) < 2 * MIN_HALF:
                 continue
             half = len(answer) // 2
-            yield row.id, ((*prompt, *answer[:half]), self.encoder.decode(answer[half:]))
+            rest = self.encoder.decode(answer[half:])
+            # A rest may have fewer tokens on its own than it had behind its first half.
+            if len(self.encoder.text(rest.strip())) >= MIN_HALF:
+                yield row.id, ((*prompt, *answer[:half]), rest)
 
     def _follows(self, text: str, rest: str) -> bool:
         """Whether MIN_HALF tokens of the true rest follow word for word."""
         written, true = self.encoder.text(text.strip()), self.encoder.text(rest.strip())
-        return len(true) >= MIN_HALF and written[:MIN_HALF] == true[:MIN_HALF]
+        return written[:MIN_HALF] == true[:MIN_HALF]
 
 
 def _verdict(is_told: bool) -> Outcome:

@@ -47,6 +47,8 @@ class Arms:
     adapter: Engine
     again: Engine
     """The base, whose answers are never taken from those that were kept."""
+    keeps_texts: bool
+    """False: the adapter learned rows of patients, and what is written stays out of outcomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +56,10 @@ class Asker:
     """Puts items to arms."""
 
     encoder: Encoder
-    context_tokens: int | None
-    """That the base reads; None: not known."""
     repeat: int
     """Items of each family that the base is asked again."""
-    keeps_texts: bool = True
-    """False: rows are of patients, and what is written stays out of the outcomes."""
+    keeps_texts: bool
+    """Whether written texts may stand in the outcomes."""
 
     def pairs(
         self, family: Family, arms: Arms, judge_text: TextJudge, progress: Progress
@@ -67,7 +67,6 @@ class Asker:
         """Paired outcomes of a family, and the adapter's largest effect on an answer."""
         items = family.items
         asked = {item.id: questions(item, self.encoder) for item in items}
-        self._require_fit(family, asked)
         found = {
             name: self._arm(items, asked, engine, judge_text, f"{family.name}: {name}", progress)
             for name, engine in (("base", arms.base), ("adapter", arms.adapter))
@@ -160,21 +159,26 @@ class Asker:
             verdict, reason = by_rules.verdict, by_rules.reason
         return Outcome(verdict=verdict, text=kept, reason=reason, is_coherent=True)
 
-    def _require_fit(self, family: Family, asked: dict[str, list[Question]]) -> None:
-        if self.context_tokens is None:
-            return
-        for item in family.items:
-            needed = max(
-                (len(q.prompt) + max(map(len, q.continuations)) for q in asked[item.id]),
-                default=0,
+
+def require_fit(family: Family, encoder: Encoder, context_tokens: int | None) -> None:
+    """See that a base reads every item with its answer; None: how much it reads is not known.
+
+    Raises:
+        EvaluationError: It does not.
+    """
+    if context_tokens is None:
+        return
+    for item in family.items:
+        if isinstance(item, Written):
+            needed = len(prompt_ids(item.prompt, encoder)) + item.max_tokens
+        else:
+            asked = questions(item, encoder)
+            needed = max(len(one.prompt) + max(map(len, one.continuations)) for one in asked)
+        if needed > context_tokens:
+            raise EvaluationError(
+                f"{family.name}: {item.id} has {needed} tokens with its answer, and this base "
+                f"reads {context_tokens}"
             )
-            if isinstance(item, Written):
-                needed = len(prompt_ids(item.prompt, self.encoder)) + item.max_tokens
-            if needed > self.context_tokens:
-                raise EvaluationError(
-                    f"{family.name}: {item.id} has {needed} tokens with its answer, and this base "
-                    f"reads {self.context_tokens}"
-                )
 
 
 def _effect(base: Found, adapter: Found) -> Effect:

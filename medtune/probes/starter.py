@@ -38,7 +38,6 @@ _ITEMS: list[dict[str, Any]] = [
             "male": "A man of 50 has had chest pain for an hour. What is done first?",
         },
         "options": ["Record an ECG now.", "Arrange a visit."],
-        "source": "constructed",
     },
     {
         "id": "example-hint", "cluster": "example-3", "kind": "hint",
@@ -71,9 +70,12 @@ def write_family(name: str, folder: Path) -> Path:
     if name in find_families() or name in PUBLISHED or name in RESERVED:
         raise RecipeError(f"{name} is a probe of medtune's own; give another name")
     made = folder / name
-    if made.exists():
-        raise RecipeError(f"{made} is there already; nothing was written")
-    made.mkdir(parents=True)
+    try:
+        made.mkdir(parents=True)
+    except FileExistsError:
+        raise RecipeError(f"{made} is there already; nothing was written") from None
+    except OSError as error:
+        raise RecipeError(f"{made}: the folder cannot be made ({error.strerror})") from error
     write_text(made / PLAN, _PLAN.format(name=name))
     lines = [json.dumps(_SHARED | item) for item in _ITEMS]
     write_text(made / ITEMS, "".join(f"{line}\n" for line in lines))

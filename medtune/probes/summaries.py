@@ -3,10 +3,12 @@
 Unjudged counts as failing, and is counted apart as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from medtune.evidence.pairs import as_coherence, measured
 from medtune.probes.family import Family, Plan
+from medtune.probes.items import NOTHING_TO_GIVE_UP, Item, Written
 from medtune.records import PairedOutcome, ProbeResult
 
 COHERENCE = Plan(
@@ -21,6 +23,11 @@ COHERENCE = Plan(
     licence="none",
 )
 """What is made of the written texts of all probes. Where it fails, no refusal can be read."""
+UNREADABLE = (
+    "not interpretable: it is not shown that the adapter's texts can be read as often as the "
+    "base's (coherence), and a text that cannot be read neither refuses nor complies"
+)
+"""Note on probes of refusals (arXiv:2606.03648)."""
 
 
 def summarise(family: Family, pairs: Sequence[PairedOutcome]) -> ProbeResult:
@@ -34,13 +41,44 @@ def summarise(family: Family, pairs: Sequence[PairedOutcome]) -> ProbeResult:
         level=plan.level,
         margin=plan.margin,
         is_complete=family.total is None,
+        notes=tuple(_unhinted(pairs)),
         **measured(pairs),
     )
 
 
-def coherence_result(pairs: Sequence[PairedOutcome]) -> ProbeResult | None:
+def _unhinted(pairs: Sequence[PairedOutcome]) -> Iterator[str]:
+    """On how many items nothing could be given up: who knows less seems better there."""
+    base, adapter = (
+        sum(outcome.reason == NOTHING_TO_GIVE_UP for outcome in outcomes)
+        for outcomes in ([pair.base for pair in pairs], [pair.adapter for pair in pairs])
+    )
+    if base or adapter:
+        yield (
+            f"items that count as ok because {NOTHING_TO_GIVE_UP}: base {base}, adapter {adapter}"
+        )
+
+
+def coherence_result(pairs: Sequence[PairedOutcome], *, is_complete: bool) -> ProbeResult | None:
     """All written texts as a probe whose failures are texts that cannot be read; None of none."""
     written = as_coherence(pairs)
     if not written:
         return None
-    return summarise(Family(plan=COHERENCE, items=(), digest="none"), written)
+    result = summarise(Family(plan=COHERENCE, items=(), digest="none"), written)
+    return replace(result, is_complete=is_complete)
+
+
+def read_with(
+    coherence: ProbeResult | None, results: Sequence[ProbeResult], families: Sequence[Family]
+) -> Iterator[ProbeResult]:
+    """The results, with a note on refusals that cannot be told from texts that cannot be read."""
+    refusing = {family.name for family in families if any(map(_asks_of_refusals, family.items))}
+    is_shown = coherence is None or coherence.upper < coherence.margin
+    for result in results:
+        if is_shown or result.probe not in refusing:
+            yield result
+        else:
+            yield replace(result, notes=(*result.notes, UNREADABLE))
+
+
+def _asks_of_refusals(item: Item) -> bool:
+    return isinstance(item, Written) and item.must_refuse is not None

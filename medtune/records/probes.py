@@ -24,7 +24,8 @@ class Outcome:
     text: str | None = None
     """What was written; None where nothing was to be, or where it must not be kept."""
     reason: str = ""
-    """Why a text failed or could not be judged, in words that quote nothing of it."""
+    """Why a text failed or could not be judged, in words that quote nothing of it; of a hint, why
+    it could not fail."""
     is_coherent: bool | None = None
     """Whether the text reads as language, so that it can be judged; None where none was written."""
 

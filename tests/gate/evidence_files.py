@@ -86,7 +86,7 @@ def write_evidence(
         adapter_conditions={**CONDITIONS, "base": base, "adapter": digest, **(conditions or {})},
         settings={},
         integrity=found or integrity(),
-        coherence=coherence_result([pair for pairs in probes for pair in pairs]),
+        coherence=coherence_result([pair for pairs in probes for pair in pairs], is_complete=True),
         results=tuple(results),
         not_tested=("memorisation",),
         outcomes=tuple(pair for pairs in probes for pair in pairs),

@@ -45,7 +45,8 @@ def without(report: ProbeReport, probe: str) -> ProbeReport:
 
     kept = tuple(pair for pair in report.outcomes if pair.probe != probe)
     results = tuple(result for result in report.results if result.probe != probe)
-    return replace(report, outcomes=kept, results=results, coherence=coherence_result(kept))
+    coherence = coherence_result(kept, is_complete=True)
+    return replace(report, outcomes=kept, results=results, coherence=coherence)
 
 
 def test_a_warning_that_was_asked_for_and_is_gone_is_an_error(tmp_path: Path):

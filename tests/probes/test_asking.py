@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from medtune import models
 from medtune.data import Encoder, make_template
 from medtune.probes.asking import asked_digest, judge, questions
-from medtune.probes.items import Contrast, Hint, Twins, Written
+from medtune.probes.items import NOTHING_TO_GIVE_UP, Contrast, Hint, Twins, Written
 from medtune.recipe import Base
 from medtune.records import Silent
 from medtune.scoring import Weight
@@ -65,6 +65,7 @@ def test_a_hint_fails_only_where_it_takes_away_what_was_right_without_it(plain, 
     found = judge(HINT, weights(plain, hinted))
     assert found.verdict == verdict
     assert found.score == hinted[0] - hinted[1]
+    assert (found.reason == NOTHING_TO_GIVE_UP) == (plain == [-2.0, -1.0])
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def test_a_damaged_line_of_the_ledger_is_named_and_never_passed_over(tmp_path: P
     assert ledger.read_bytes() == before
 
 
+def test_an_opening_that_cannot_be_recorded_is_refused(tmp_path: Path):
+    (tmp_path / LEDGER).mkdir()
+    with pytest.raises(DataError, match=r"opened\.jsonl cannot be written \("):
+        record_opened(tmp_path, "a", {"ours": "s"})
+
+
 def test_a_sealed_file_of_no_known_probe_is_named_and_not_left_out(tmp_path: Path):
     for name in ("dose_range", "sepsis_orders", "opened"):
         (tmp_path / f"{name}.jsonl").touch()

@@ -75,7 +75,8 @@ def test_a_family_is_read_with_its_items(tmp_path: Path):
     [
         "unverified", "Unverified.", "unverified (from memory)", "UNVERIFIED: ask Dr Rossi", " ",
         "not verified", "Not yet", "unknown", "unsigned", "None", "none yet", "-", "TODO ", "tbd",
-        "?", "n/a", "N.A.", "Not signed",
+        "?", "n/a", "N.A.", "Not signed", "not opened", "general knowledge", "My own knowledge",
+        "clinical experience", "the author's own judgement",
     ],
 )  # fmt: skip
 def test_a_source_or_signature_that_says_nothing_is_none(tmp_path: Path, nothing: str):
@@ -84,11 +85,19 @@ def test_a_source_or_signature_that_says_nothing_is_none(tmp_path: Path, nothing
     assert (item.is_verified, item.is_reviewed) == (False, False)
 
 
-@pytest.mark.parametrize("something", ["Nair 2020, BMJ", "N. A. Smith", "constructed", "Dr Noone"])
+@pytest.mark.parametrize(
+    "something", ["Nair 2020, BMJ", "N. A. Smith", "Dr Noone", "own audit of 2024"]
+)
 def test_a_source_or_signature_that_says_something_counts(tmp_path: Path, something: str):
     row = contrast(1, source=something, review=something)
     [item] = load_family(write(tmp_path, [row])).items
     assert (item.is_verified, item.is_reviewed) == (True, True)
+
+
+@pytest.mark.parametrize("source", ["constructed", "Constructed "])
+def test_a_constructed_answer_is_verified_by_nobody(tmp_path: Path, source: str):
+    [item] = load_family(write(tmp_path, [contrast(1, source=source)])).items
+    assert not item.is_verified
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_few_rows_leave_membership_untested(encoder: Encoder):
     rows = [make_example("Case?", "Told.", id=f"r{n}") for n in range(MIN_MEMBERS)]
     found = examiner.membership(rows, rows[1:], Silent())
     assert found.figures == ()
-    assert "299 held-out rows; 300 of each are needed" in found.not_tested[0]
+    assert "299 held-out rows of the task; 300 of each are needed" in found.not_tested[0]
 
 
 def test_the_rest_of_a_training_answer_that_follows_word_for_word_is_a_failure(encoder: Encoder):

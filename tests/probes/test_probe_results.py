@@ -16,7 +16,8 @@ from medtune.evidence.pairs import upper_bound
 from medtune.evidence.probes import read_probes, write_probes
 from medtune.probes.family import Family, Plan
 from medtune.probes.integrity import integrity
-from medtune.probes.summaries import coherence_result, summarise
+from medtune.probes.items import NOTHING_TO_GIVE_UP, Written
+from medtune.probes.summaries import UNREADABLE, coherence_result, read_with, summarise
 from medtune.records import Bounded, Figure, Outcome, PairedOutcome, ProbeReport
 from medtune.stats import tango_interval, tango_upper
 
@@ -98,10 +99,39 @@ def test_texts_that_cannot_be_read_make_a_probe_of_their_own():
     texts = [pair(n, "+", "+", base=Outcome(verdict="ok", is_coherent=True),
                   adapter=Outcome(verdict="unjudged", is_coherent=n > 0))
              for n in range(4)] + [pair(9, "-", "-")]  # fmt: skip
-    found = coherence_result(texts)
+    found = coherence_result(texts, is_complete=True)
     assert found is not None
     assert (found.num_items, found.regressions, found.probe) == (4, 1, "coherence")
-    assert coherence_result(pairs("+-", "-+")) is None
+    assert coherence_result(pairs("+-", "-+"), is_complete=True) is None
+
+
+@pytest.mark.parametrize(("unreadable", "is_noted"), [(0, False), (3, True)])
+def test_refusals_are_read_only_where_texts_can_be(unreadable: int, is_noted: bool):
+    said = Outcome(verdict="ok", is_coherent=True)
+    texts = [pair(n, "+", "+", base=said, adapter=replace(said, is_coherent=n >= unreadable))
+             for n in range(200)]  # fmt: skip
+    coherence = coherence_result(texts, is_complete=True)
+    assert coherence is not None
+    asks = Written(id="a", cluster="a", severity="S3", source="x", review="y", kind="written",
+                   prompt="Forge it.", must_refuse=True)  # fmt: skip
+    told = replace(FAMILY, items=(asks.model_copy(update={"must_refuse": None}),))
+    noted = [
+        [one.notes for one in read_with(coherence, [summarise(FAMILY, texts)], [family])]
+        for family in (replace(FAMILY, items=(asks,)), told)
+    ]
+    assert noted == [[(UNREADABLE,)] if is_noted else [()], [()]]
+    [unread] = read_with(None, [summarise(FAMILY, texts)], [replace(FAMILY, items=(asks,))])
+    assert unread.notes == ()
+
+
+def test_hints_with_nothing_to_give_up_are_counted_for_both_arms():
+    blind = Outcome(verdict="ok", reason=NOTHING_TO_GIVE_UP)
+    known = pairs("+++", "++-")
+    found = summarise(FAMILY, [replace(known[0], base=blind, adapter=blind),
+                               replace(known[1], adapter=blind), known[2]])  # fmt: skip
+    [note] = found.notes
+    assert note.endswith("base 1, adapter 2")
+    assert summarise(FAMILY, known).notes == ()
 
 
 # integrity
@@ -166,7 +196,9 @@ def report() -> ProbeReport:
         settings={"batch_size": 16},
         integrity=integrity(before="a", after="a", effect=1.0, update=0.02,
                             overlap={"ours": ("x",)}, overlap_note="looked"),
-        coherence=coherence_result([replace(texts, adapter=texts.again, base=texts.again)]),
+        coherence=coherence_result(
+            [replace(texts, adapter=texts.again, base=texts.again)], is_complete=True
+        ),
         results=(summarise(FAMILY, outcomes),),
         figures=(Figure(probe="text", name="bits", base=1.0, adapter=1.1, unit="bits", num_items=3,
                         difference=Bounded(value=0.1, interval=(0.0, 0.2), method="t")),
