@@ -58,6 +58,7 @@ def population_in(text: str) -> Population | None:
 
     Where it speaks of several, the youngest counts.
     """
+    text = plain(text)
     found: list[Population] = [population_of_age(_years(found)) for found in _AGE.finditer(text)]
     found += [who for who, pattern in _NAMED if pattern.search(text)]
     for who in ("neonate", "child", "adult"):

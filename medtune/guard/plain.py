@@ -16,6 +16,10 @@ _SAME = {
     "x": "\u00d7",
     ".": "\u2024",
     "*": "\u2022\u25cf\u25aa\u2023",
+    # Patterns for either case find these as i, k and s; casefold does not turn all of them into it.
+    "i": "\u0130\u0131",
+    "k": "\u212a",
+    "s": "\u017f",
 }
 _PLAIN = str.maketrans({odd: plain for plain, odds in _SAME.items() for odd in odds})
 
@@ -29,7 +33,10 @@ _MAX_OTHER_LETTERS = 0.2
 
 
 def plain(text: str) -> str:
-    """The text with one kind of space, hyphen, apostrophe and micro sign; of the same length."""
+    """The text with one kind of space, hyphen, apostrophe and micro sign; of the same length.
+
+    Letters that a pattern takes for others are those.
+    """
     return text.translate(_PLAIN)
 
 

@@ -74,6 +74,43 @@ def test_any_text_has_a_report_with_places_inside_it(text: str):
     assert report == check(text, RULES, Context(weight_kg=70.0, snippets=("a snippet",)))
 
 
+ODD_LETTERS = {"i": "\u0130\u0131", "s": "\u017f", "k": "\u212a"}
+"""Letters that a pattern takes for an English one where case does not count."""
+NAMED = """
+    ibuprofen aspirin insulin lisinopril twice thirty six milligrams million micrograms daily skip
+    stop sick kidney Miss Smith American Heart Association tablets is six-year-old skin penicillin
+"""
+
+
+@st.composite
+def oddly_spelled(draw: st.DrawFn) -> str:
+    """English words, some of whose letters are ones that only look like them."""
+    text = " ".join(draw(st.lists(st.sampled_from([*NAMED.split(), "5", "mg"]), max_size=12)))
+    return "".join(draw(st.sampled_from([one, *ODD_LETTERS.get(one, "")])) for one in text)
+
+
+@given(oddly_spelled() | st.text(alphabet="iIsSkK\u0130\u0131\u017f\u212amgx5 .", max_size=40))
+def test_letters_that_match_others_never_end_in_an_error(text: str):
+    context = Context(question=text, allergies=(text,), conditions=(text,), snippets=(text,))
+    assert check(text, RULES, context).rules_digest == RULES.digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0130buprofen 4000 mg al\u0131n.",
+        "Take asp\u0131rin 5 g.",
+        "take ibuprofen 800 mg every s\u0131xth hour and tw\u0131ce a day, 9 g",
+        "Take warfarin th\u0131rty mg",
+        "According to the Amer\u0131can Society of Bogus Medicine, rest.",
+        "Take a\u017fpirin 5 g.",
+        "Ta\u212ae ibuprofen 4000 mg.",
+    ],
+)
+def test_letters_that_match_others_are_read_as_those(text: str):
+    assert check(text, RULES).verdict == "violation"
+
+
 @given(st.text(max_size=60), st.lists(WORDS, max_size=20).map(" ".join))
 def test_reading_a_text_keeps_its_length_and_its_sentences_do_not_overlap(one: str, other: str):
     for text in (one, other):
