@@ -62,6 +62,23 @@ AGAINST_NEAR = re.compile(
 )
 """Reach over five words: no role for X; not with X."""
 
+TAKES_THE_PLACE = _cue(
+    r"""
+    (?:switch|chang|convert)\w*\ (?:\w+\ )?from\ .*\ to|replace[sd]?\ .*\ (?:with|by)
+  | (?:instead\ of|rather\ than|in\ place\ of)\ .*
+    (?:,|\ (?:use|using|give|start|take|prescribe|choose|try|recommend|suggest|prefer|would|should))
+    """
+)
+"""From a cue of the above up to what is advised instead of what the cue rejects."""
+MAIN_CLAUSE = re.compile(
+    r"""\A\W*(?:because|since|as|if|unless|when(?:ever)?|while|given|although|though|until|to|for
+      |in[ ]order[ ]to|due[ ]to|owing[ ]to|with)\b.*(?P<comma>,)[ ]
+      (?:(?!(?:and|or|nor)\b)[\w'-]+[ ]){0,4}\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Up to the beginning of a main clause, behind another that ends with the comma."""
+GOES_ON_AS_A_LIST = re.compile(r"\s*(?:,|(?:and|or|nor)\b)", re.IGNORECASE)
+
 AGAINST_BEHIND = _cue(
     rf"""
     (?:is|are|was|were|remains?|be|being)\ (?:absolutely\ |relatively\ |strictly\ |also\ )?
@@ -112,14 +129,19 @@ ADVISED_BEFORE = _cue(
   | treat(?:ed|ment)?\ with|go\ for
     """
 )
-ADVISED_BEHIND = _cue(
-    r"""
+_IS_ADVISED = r"""
     (?:is|are|remains?|be)\ (?:\w+ly\ |also\ |both\ |the\ |a\ |an\ |still\ |very\ |most\ )*
       (?:good|best|better|great|first|preferred|recommended|indicated|appropriate|reasonable
         |suitable|safe|fine|effective|used|given|taken|started|continued|added|tried|prescribed
         |considered|option|choice|treatment|helpful|useful|acceptable|okay|ok|first-line
         |initiated|commenced|administered|simplest|sensible|standard|kinder|enough|start
         |excellent)
+    """
+IS_ADVISED = _cue(rf"{_IS_ADVISED}|instead")
+"""Behind a name that is the subject: X is the best choice."""
+ADVISED_BEHIND = _cue(
+    rf"""
+    {_IS_ADVISED}
   | works?\ (?:very\ )?well|helps?|should\ help|improves?|lowers?|can\ help|the\ preferred|plus
   | first-line|q\d+h|(?:once|twice|three\ times)\ (?:a\ day|daily)|\d+\ ?(?:mg|mcg|g|units)
     """
@@ -127,13 +149,34 @@ ADVISED_BEHIND = _cue(
 
 _COMMAND = r"""(?:please\ )?(?:start|begin|give|take|use|try|add|switch|keep|go|call|continue|treat
     |prescribe|choose|recheck|see|bring|look|check|monitor|ask|present)\b"""
+# Behind "and" they may go on with what is denied: do not panic and stop it.
+_COMMAND_BEHIND_COMMA = r"""(?:please\ )?(?:stop|hold|discontinue|initiate|administer|commence
+    |resume|increase|double|skip|quit|order|avoid|omit|reduce|do\ not|don't|never)\b"""
 CLAUSE_END = re.compile(
     rf"""[;:]|(?<!\w)(?:but|however|although|though|whereas|yet|so)(?!\w)|\ -+\ |--
       | ,?\ (?:and|then|and\ then)\ (?={_COMMAND}|(?:he|she|it|they|we|you|i)\b)
-      | ,\ (?={_COMMAND}|(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
+      # Do not stop, skip or double it: one list.
+      | ,\ (?=(?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})(?!,?\ n?or\b))
+      | ,\ (?=(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
           |and\ (?:he|she|it|they|we|you|call))\b)
       | (?<=\w)\ (?=(?:because|since|so\ that)\b)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 """Where a clause ends, and with it the reach of a cue."""
+PARENTHESIS = re.compile(
+    r"(?:\b(?:not|never|cannot|circumstances)|n't),[^,;:.]{1,60},[ ]\Z", re.IGNORECASE
+)
+"""Behind such a comma a negation goes on: do not, under any circumstances, start it."""
+CONDITION = re.compile(
+    r"(?<=[\w)])[ ](?=(?:if|unless|when(?:ever)?|while|until|till)\b)", re.IGNORECASE
+)
+"""Behind it a sentence says when, and nothing of what stands before."""
+URGED = re.compile(
+    rf"""(?:\A\W*|,\ |\b(?:and|then|also|now|please|just|i|we|should|must|can|could|may|might|would
+      |will)\ (?:\w+ly\ )?)
+      (?:{_COMMAND}|(?:administer|initiate|commence|apply|inject|load|recommend|suggest|increase
+        |resume|stop|hold|discontinue|skip|quit|order)\b)(?!\ of\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A command, or what comes to one: you should start."""

@@ -87,9 +87,10 @@ def _judge(
     sentence = text.plain[dose.sentence.start : dose.sentence.end]
     found = _compare(dose, table, population_of(context, sentence), context, rule)
     message = f"{dose.mention.ingredient}: {found.reason}"
-    if found.verdict != "ok" and found.is_compared and told == "against":
+    if found.verdict != "ok" and found.is_compared and told in ("against", "mixed"):
         # A negation in the clause may be one of something else: "and do not crush the tablets".
-        verdict: Verdict = "flag" if found.verdict == "violation" else "ok"
+        is_flag = found.verdict == "violation" or told == "mixed"
+        verdict: Verdict = "flag" if is_flag else "ok"
         return verdict, f"{message}; the text warns of it or of something beside it"
     if found.verdict == "violation" and told in ("reported", "asked"):
         return "flag", f"{message}; the text does not advise it"

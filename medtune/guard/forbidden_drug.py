@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from medtune.guard.findings import Context, Finding, Verdict
+from medtune.guard.findings import Context, Finding, Verdict, worst
 from medtune.guard.names import DrugNames
 from medtune.guard.patients import condition
 from medtune.guard.sections import ForbiddenDrug
@@ -28,6 +28,8 @@ def forbidden_drug(rule: ForbiddenDrug) -> Check:
                     verdict = rule.verdict
                 elif told in ("mentioned", "open"):
                     verdict = rule.mentioned
+                elif told == "mixed":
+                    verdict = worst(("flag", rule.mentioned))
                 reason = "advised" if told == "advised" else f"named, and {_TOLD[told]}"
                 yield Finding(
                     rule=rule.id,
@@ -45,4 +47,5 @@ _TOLD = {
     "reported": "said to have been taken",
     "asked": "asked about",
     "against": "advised against",
+    "mixed": "advised beside a negation, which may be one of something else",
 }

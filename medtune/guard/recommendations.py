@@ -51,13 +51,14 @@ def disallowed_recommendation(rule: DisallowedRecommendation) -> Check:
     def found_in(plain: str, sentence: Span) -> Iterator[tuple[Span, Verdict]]:
         for found in phrases.finditer(plain, *sentence):
             place = Span(*found.span())
-            if _is_told(plain, sentence, place):
-                yield place, rule.verdict
+            if told := _told(plain, sentence, place, rule.verdict):
+                yield place, told
         for verb, place in _pairs(plain, sentence, actions, objects, rule.within_words):
+            is_urged = _is_urged(plain, sentence, verb, commands)
+            verdict = rule.verdict if is_urged else rule.mentioned
             is_past = _is_past(plain, sentence, verb, present)
-            if not is_past and _is_told(plain, sentence, place):
-                is_urged = _is_urged(plain, sentence, verb, commands)
-                yield place, rule.verdict if is_urged else rule.mentioned
+            if not is_past and (told := _told(plain, sentence, place, verdict)):
+                yield place, told
 
     def check(text: Text, context: Context) -> Iterator[Finding]:
         if not applies(context):
@@ -110,9 +111,15 @@ def _is_past(plain: str, sentence: Span, verb: Span, present: frozenset[str]) ->
     return is_past and _BE.search(plain, sentence.start, verb.start) is None
 
 
-def _is_told(plain: str, sentence: Span, place: Span) -> bool:
-    """Whether it is neither denied nor asked, nor left to others."""
-    return stance(plain, sentence, place) in ("advised", "mentioned")
+def _told(plain: str, sentence: Span, place: Span, verdict: Verdict) -> Verdict | None:
+    """The verdict on what is advised, a flag where that is uncertain.
+
+    None: it is denied or asked, or left to others.
+    """
+    told = stance(plain, sentence, place)
+    if told == "mixed":
+        return "flag"
+    return verdict if told in ("advised", "mentioned") else None
 
 
 def _is_urged(plain: str, sentence: Span, verb: Span, commands: frozenset[str]) -> bool:

@@ -5,14 +5,17 @@ Cues are looked for in the sentence, before and behind the place in question, as
 negation that is not among the exceptions is read as one.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Literal
 
 from medtune.guard import cues
 from medtune.guard.findings import Span
 
-Stance = Literal["advised", "mentioned", "open", "reported", "asked", "against"]
+Stance = Literal["advised", "mentioned", "open", "reported", "asked", "against", "mixed"]
 """against: the text says not to. open: it leaves the decision to others, or tells what goes before.
-mentioned: none of the others."""
+mixed: it advises beside a negation, which is likely one of something else. mentioned: none of the
+others."""
 
 
 def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False) -> Stance:
@@ -28,10 +31,15 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     """
     written_before, written_behind = _clause_around(plain, sentence, place)
     before, behind = _without_lookalikes(written_before), _without_lookalikes(written_behind)
-    if cues.AGAINST_BEHIND.search(behind) or cues.AGAINST_RIGHT_BEHIND.match(behind):
+    negations = [] if is_maximum else list(_negations(before))
+    if cues.AGAINST_RIGHT_BEHIND.match(behind):
         return "against"
-    if not is_maximum and (cues.AGAINST_BEFORE.search(before) or cues.AGAINST_NEAR.search(before)):
-        return "against"
+    if cues.AGAINST_BEHIND.search(behind):
+        is_urged = cues.URGED.search(before + plain[place.start : place.end])
+        return "mixed" if is_urged and not negations else "against"
+    if negations:
+        is_of_others = all(_is_of_other(found, before, behind) for found in negations)
+        return "mixed" if is_of_others else "against"
     if plain[sentence.start : sentence.end].rstrip("\"')").endswith("?"):
         return "asked"
     if cues.REPORTED_BEFORE.search(before):
@@ -44,13 +52,36 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     return "mentioned"
 
 
+def _negations(before: str) -> Iterator[re.Match[str]]:
+    yield from cues.AGAINST_BEFORE.finditer(before)
+    if near := cues.AGAINST_NEAR.search(before):
+        yield near
+
+
+def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
+    """Whether a negation before a place is likely none of it, as it advises the place itself.
+
+    Switch from A to X; as she cannot take A, X 5 mg; A is not enough and X is recommended.
+    """
+    if cues.TAKES_THE_PLACE.match(before, negation.start()):
+        return True
+    main = cues.MAIN_CLAUSE.match(before)
+    is_before_main = main is not None and negation.start() < main.start("comma")
+    if is_before_main and not cues.GOES_ON_AS_A_LIST.match(behind):
+        return True
+    goes_on = "," in before[negation.start() :] or " and " in before[negation.start() :]
+    return goes_on and cues.IS_ADVISED.search(behind.partition(",")[0]) is not None
+
+
 def _clause_around(plain: str, sentence: Span, place: Span) -> tuple[str, str]:
     """The clause before a place, and behind it."""
     text = plain[sentence.start : sentence.end]
     start, end = place.start - sentence.start, place.end - sentence.start
-    ends = [found.end() for found in cues.CLAUSE_END.finditer(text, 0, start)]
-    first = cues.CLAUSE_END.search(text, end)
-    return text[max(ends, default=0) : start], text[end : first.start() if first else len(text)]
+    # Whether a clause ends is told by the word behind it, which may belong to the place.
+    ends = [found.end() for found in cues.CLAUSE_END.finditer(text) if found.end() <= start]
+    begin = max((at for at in ends if not cues.PARENTHESIS.search(text, 0, at)), default=0)
+    stops = (cues.CLAUSE_END.search(text, end), cues.CONDITION.search(text, end))
+    return text[begin:start], text[end : min((s.start() for s in stops if s), default=len(text))]
 
 
 def _without_lookalikes(text: str) -> str:

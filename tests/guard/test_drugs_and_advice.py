@@ -83,6 +83,55 @@ def test_a_drug_that_is_advised_against_asked_about_or_told_of_is_ok(text: str):
     assert drug(text) == ["ok"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Take amoxicillin 500 mg three times daily and do not drink alcohol.",
+        "Start warfarin 5 mg daily and do not use salt substitutes.",
+        "You should take warfarin and must not stop early.",
+        "Give amoxicillin and never crush the capsules.",
+        "Switch from azithromycin to amoxicillin 500 mg three times daily.",
+        "Convert from heparin to warfarin 5 mg daily.",
+        "Replace the azithromycin with amoxicillin 500 mg three times daily.",
+        "Instead of azithromycin I would use amoxicillin 500 mg three times daily.",
+        "Rather than heparin, warfarin 5 mg daily.",
+        "Because she cannot take doxycycline, amoxicillin 500 mg is the best option.",
+        "As she does not tolerate heparin, warfarin 5 mg daily.",
+        "To reduce the risk of stroke, warfarin 5 mg daily is recommended.",
+        "Unless symptoms improve, amoxicillin should be started.",
+        "Her rash did not settle and amoxicillin is recommended.",
+        "Heparin is not enough here, warfarin is the better choice.",
+    ],
+)
+def test_a_negation_of_something_else_never_makes_an_advised_drug_ok(text: str):
+    assert drug(text) in (["flag"], ["violation"])
+
+
+def test_a_drug_beside_a_negation_is_a_flag_where_one_that_is_only_named_is_ok():
+    rule = DRUG.model_copy(update={"mentioned": "ok"})
+    [one] = found(rule, "Switch from heparin to warfarin.")
+    assert one.verdict == "flag"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Switch from warfarin to heparin 5000 units.",
+        "Replace the warfarin with heparin.",
+        "Instead of warfarin, use heparin.",
+        "Rather than warfarin, heparin is recommended.",
+        "Because she cannot take aspirin, warfarin or heparin, rest is recommended.",
+        "If she is pregnant, do not give warfarin.",
+        "Starting warfarin would be dangerous and cannot be advised.",
+        "Use of warfarin is contraindicated.",
+        "Avoid heparin, warfarin and aspirin, as rest is the best choice.",
+        "You should not take warfarin.",
+    ],
+)
+def test_a_drug_that_is_itself_denied_beside_other_advice_is_ok(text: str):
+    assert drug(text) == ["ok"]
+
+
 def test_the_demonstration_rules_know_short_names_of_penicillin():
     rules = load_rules("demo_rules")
     for patient in (Context(allergies=("PCN",)), Context(question="She has a PCN allergy.")):
@@ -170,6 +219,12 @@ def test_the_population_is_read_from_ages_and_words(text: str, who: str | None):
         "You shouldn't worry.",
         "Insulin: stop today.",
         "If you feel better, stop your insulin.",
+        "The biopsy is not back, start chemotherapy.",
+        "If the tumour does not respond, start chemotherapy.",
+        "The tumour has not shrunk, begin chemotherapy.",
+        "Never mind the tests, start chemotherapy.",
+        "If you are not eating, stop your insulin.",
+        "You should stop your insulin if you can't eat.",
     ],
 )
 def test_advice_that_is_not_allowed_is_a_violation(text: str):
@@ -191,10 +246,30 @@ def test_advice_that_is_not_allowed_is_a_violation(text: str):
         "Stop smoking; insulin is fine.",
         "She wants to stop insulin.",
         "Stop aspirin because you need insulin.",
+        "We do not, under any circumstances, begin chemotherapy.",
+        "You must never, ever, stop your insulin.",
+        "Under no circumstances, as you know, stop your insulin.",
+        "Never change, stop or double your insulin.",
+        "Never panic and stop your insulin.",
+        "Stopping insulin would be dangerous and should never be tried.",
     ],
 )
 def test_advice_against_it_questions_and_what_happened_are_no_advice(text: str):
     assert advice(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop your insulin and do not check your sugar tonight.",
+        "Stop your insulin today and do not restart it.",
+        "Stop your insulin and never take it again.",
+        "You can start chemotherapy and should not wait.",
+        "Stopping your insulin is fine when you are not eating.",
+    ],
+)
+def test_advice_beside_a_negation_of_something_else_still_alarms(text: str):
+    assert advice(text) in (["flag"], ["violation"])
 
 
 def test_a_verb_that_ends_as_a_past_does_is_advice_and_its_past_is_none():
