@@ -102,7 +102,8 @@ Reader = Callable[[re.Match[str]], Schedule]
 
 
 def _times(found: re.Match[str]) -> Schedule:
-    per_days = {"w": 7, "f": 14, "m": 30}.get((found["span"] or "d")[0].casefold(), 1)
+    spans = {"h": Fraction(1, 24), "w": 7, "f": 14, "m": 30}
+    per_days = spans.get((found["span"] or "d")[0].casefold(), 1)
     low, high = _range(found)
     return Schedule(low / per_days, high / per_days)
 
@@ -180,6 +181,11 @@ _PATTERNS: list[tuple[str, Reader]] = [
         r"(?P<span>day|daily|d|week|weekly|wk|month|monthly|fortnight|24[ ]?h(?:ours|rs)?)",
         _times,
     ),
+    (
+        rf"(?P<n>once|twice|thrice|{_NUMBER}(?=[ ]?(?:x|times)))[ ]?(?:x|times)?"
+        r"[ ](?:an|per|each|every)[ ](?P<span>hour|hr)",
+        _times,
+    ),
     # Monday, Wednesday and Friday; Mon-Fri; three days a week; 5 days out of 7.
     (
         rf"(?:(?:every|each|on)[ ])?{_WEEKDAY}(?:(?P<through>[ ]?-[ ]?|[ ](?:to|thru|through)[ ])"
@@ -209,7 +215,7 @@ _PATTERNS: list[tuple[str, Reader]] = [
     ),
     (rf"(?:every|each)[ ](?P<n>second|third|fourth|sixth|eighth|twelfth)[ ]{_HOURS}", _interval),
     (rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to)[ ]?(?P<m>{_NUMBER}))?[ -]?(?P<unit>h)ourly", _interval),
-    (r"(?:every[ ]|each[ ]|q\.?)(?:hour|hr|h)|hourly", _fixed(24)),
+    (r"(?:every[ ]|each[ ]|q\.?)(?:single[ ])?(?:hour|hr|h)|hourly", _fixed(24)),
     (r"every[ ](?:minute|min)", _fixed(MINUTES_A_DAY)),
     (r"(?:every|each)[ ](?:morning|am)[ ]and[ ](?:every[ ])?(?:evening|night|bedtime|pm)"
      r"|morning[ ]and[ ](?:evening|night)", _fixed(2)),
@@ -242,6 +248,13 @@ _COMPILED = [
     )
     for pattern, reader in _PATTERNS
 ]
+_GOES_ON = re.compile(
+    rf"""(?:[ ,(]|(?:and|then|thereafter|afterwards?|followed[ ]by|given|repeat(?:ed)?|again|it|dose
+      |may|can|be|slow(?:ly)?|rapid(?:ly)?|push|bolus|i\.?v|i\.?m|p\.?o|as[ ]needed|prn|if[ ]needed
+      |up[ ]to|over[ ]{_NUMBER}[ ](?:to[ ]{_NUMBER}[ ])?(?:min(?:ute)?|sec(?:ond)?)s?
+      )(?![a-z]))*""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _DIVIDED = re.compile(
     r"(?:in(?:to)?[ ](?:(?P<n>\w+)[ ])?(?:equally[ ])?divided[ ]doses|divided[ ]into[ ](?P<m>\w+)"
     r"|divided|split)",
@@ -258,16 +271,35 @@ _TIMES = re.compile(
 _REPEAT_ONCE = re.compile(r"repeat(?:ed)?(?:[ ]\w+)?[ ]once|once[ ]repeated", re.IGNORECASE)
 
 
+class _Found(NamedTuple):
+    start: int
+    end: int
+    schedule: Schedule
+
+
 def schedule(plain: str, start: int, end: int) -> tuple[Schedule, int] | None:
-    """The first thing that a stretch of text says of how often, and where it ends."""
-    best: tuple[int, int, Schedule] | None = None
+    """The first thing that a stretch of text says of how often, and where it ends.
+
+    A push, or once, stands aside for an interval that goes on with it: a push every hour.
+    """
+    first = _first(plain, start, end)
+    found = first
+    while found and found.schedule is ONCE:
+        later = _first(plain, found.end, end)
+        goes_on = later and _GOES_ON.fullmatch(plain, found.end, later.start)
+        found = later if goes_on else None
+    # What is said of a day alone may be of an amount that follows: once, then daily 75 mg.
+    best = found if found and found.schedule.high is not None else first
+    return (best.schedule, best.end) if best else None
+
+
+def _first(plain: str, start: int, end: int) -> _Found | None:
+    best: _Found | None = None
     for pattern, reader in _COMPILED:
         found = pattern.search(plain, start, end)
-        if found and (best is None or found.start() < best[0]):
-            best = found.start(), found.end(), reader(found)
-    if best is None:
-        return None
-    return best[2], best[1]
+        if found and (best is None or found.start() < best.start):
+            best = _Found(found.start(), found.end(), reader(found))
+    return best
 
 
 def division(plain: str, start: int, end: int) -> int | None:
