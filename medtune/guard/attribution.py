@@ -22,8 +22,9 @@ _AMOUNT_OF = re.compile(
     r"[ ](?:of[ ])?(?:(?!(?:with|in|into|for|and|or|to|on|by)[ ])\w+[ ])?", re.IGNORECASE
 )
 _COMES_TO = re.compile(
-    r"(?:[ ](?:output|loss|intake|of|is|was|to|at|about|below|under|than|less|more))*"
-    r"[ ]?[:=<>]?[ ]?",
+    r"(?:[ ](?:output|loss|intake|level|volume|of|is|was|were|has|been|be|should|must|may|can|to|at"
+    r"|about|around|only|below|above|under|over|than|less|more|least|most|up|by|from|fell|rose"
+    r"|remains?|restricted|limited|kept))*[ ]?[:=<>]?[ ]?",
     re.IGNORECASE,
 )
 _BESIDE_A_DRUG = re.compile(r"\b(?:in|into|with|for)[ ](?:\w+[ ])?\Z", re.IGNORECASE)
@@ -36,7 +37,8 @@ class Owner(NamedTuple):
     mention: Mention | None
     """None where its sentence names nothing."""
     is_doubtful: bool = False
-    """Something that is no drug is named nearer than the drug, and the amount may be of that."""
+    """Something that is no drug is named nearer than the drug, and the amount may be of that; or
+    nothing else is named, and the amount may be of a drug that an earlier sentence names."""
 
 
 def drug_of(
@@ -68,7 +70,7 @@ def drug_of(
         return Owner(unknown)
     if drugs and not is_plain:
         return Owner(_nearest(plain, amount, drugs), is_doubtful=True)
-    return Owner(nearest)
+    return Owner(nearest, is_doubtful=not is_plain and nearest is not None)
 
 
 def _nearest(plain: str, amount: Span, mentions: Sequence[Mention]) -> Mention | None:

@@ -156,6 +156,10 @@ _NO_DOSE_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _CONTENT_BEFORE = re.compile(r"\bcontain(?:s|ing)?[: ]*\Z", re.IGNORECASE)
+_GIVEN_RIGHT_BEFORE = re.compile(
+    r"\b(?:give|take|inject|administer|infuse|swallow|push|start)[ ](?:with[ ]|at[ ])?\Z",
+    re.IGNORECASE,
+)
 _GIVEN = re.compile(r"\b(?:give|take|inject|administer|infuse|use|swallow|push)\b", re.IGNORECASE)
 
 
@@ -167,10 +171,11 @@ def find_doses(text: str, names: DrugNames) -> list[Dose]:
     for sentence in sentences(plain):
         mentions = names.mentions(plain, sentence)
         drugs = {mention.ingredient: mention for mention in before if mention.kind == "known"}
-        carried = next(iter(drugs.values())) if len(drugs) == 1 and not mentions else None
+        is_named = any(mention.kind != "no_drug" for mention in mentions)
+        carried = next(iter(drugs.values())) if len(drugs) == 1 and not is_named else None
         doses += _of_sentence(plain, sentence, mentions, carried, names)
-        # A sentence without any name goes on about the drug of the one before.
-        before = mentions or before
+        # A sentence that names no drug goes on about the one of the sentence before.
+        before = mentions if is_named else before
     return list(_with_strengths(plain, doses))
 
 
@@ -192,7 +197,9 @@ def _of_sentence(
     used = sentence.start
     for place, (quantity, after) in enumerate(amounts):
         owner = drug_of(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
-        mention = owner.mention or carried
+        is_given = _GIVEN_RIGHT_BEFORE.search(plain[sentence.start : quantity.span.start])
+        owner = _of_earlier(owner, carried, is_given=is_given is not None)
+        mention = owner.mention
         others = [m.span.start for m in mentions if m.kind != "no_drug" and m != mention]
         starts = [*others, *(other.span.start for other, _ in amounts[place + 1 :])]
         # What stands behind another name or amount belongs to that.
@@ -201,9 +208,21 @@ def _of_sentence(
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
         quantity = _counted(plain, quantity, mention)
-        dose, used = _dose(window, quantity, Owner(mention, owner.is_doubtful), found)
+        dose, used = _dose(window, quantity, owner, found)
         found.append(dose)
     yield from found
+
+
+def _of_earlier(owner: Owner, carried: Mention | None, *, is_given: bool) -> Owner:
+    """What an amount is of, where its own sentence names no drug: the one that was named before.
+
+    Water, blood or weight in the sentence take no dose from that: take 200 mg and check your blood
+    pressure.
+    """
+    if owner.mention is None:
+        return Owner(carried)
+    is_open = owner.is_doubtful and owner.mention.kind == "no_drug"
+    return Owner(carried, is_doubtful=True) if is_open and (carried or is_given) else owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,38 @@ def test_an_amount_that_is_plainly_one_of_water_is_no_dose_beside_a_drug(text: s
 
 @pytest.mark.parametrize(
     "text",
+    [
+        "Start alpha. Take 9 g with a glass of water every 4 hours.",
+        "Start alpha today. Based on his weight, take 9 g daily.",
+        "Start alpha. By weight, 9 g daily.",
+        "Alpha is the best choice. Drink water. Take 9 g daily.",
+        "Start alpha and beta. Take 9 g with water.",
+        "Take 9 g daily and drink water.",
+    ],
+)
+def test_water_in_a_later_sentence_takes_no_dose_from_the_drug_of_an_earlier_one(text: str):
+    assert verdict(text) in ("flag", "violation")
+
+
+def test_a_right_dose_of_the_drug_of_an_earlier_sentence_is_ok_beside_water():
+    assert verdict("Start alpha. Take 500 mg with a glass of water every 6 hours.") == "ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Start alpha. Drink 250 mL of cold water with it.",
+        "Start alpha. Water intake should be above 1500 mL.",
+        "Start alpha. She weighs about 3200 g.",
+        "Start alpha. Water was restricted to 1500 mL a day.",
+    ],
+)
+def test_an_amount_of_water_is_no_dose_of_the_drug_of_an_earlier_sentence(text: str):
+    assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
     ["Give 400,000 mg of omega.", "Take omega 500 g daily.", "Give the newborn 500 g of omega."],
 )
 def test_no_amount_is_too_high_to_be_a_dose_without_a_word_of_birth_or_weight(text: str):
@@ -333,6 +365,10 @@ def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
         ("in eight doses a day", "violation"),
         ("\u00d7 8 per day", "violation"),
         ("4/day", "ok"),
+        ("once every 2 hours", "violation"),
+        ("once every 6 hours", "ok"),
+        ("stat then every 2 hours", "violation"),
+        ("now, repeated every 6 hours", "ok"),
     ],
 )
 def test_how_often_decides_where_each_dose_is_within_the_limits(often: str, expected: str):
