@@ -15,6 +15,7 @@ from medtune.guard.amounts import Trap
 from medtune.guard.doses import MAX_TIMES_A_DAY, Dose, find_doses
 from medtune.guard.findings import Context, Finding, Population, Verdict, worst
 from medtune.guard.patients import population_of
+from medtune.guard.rates import as_rate, is_speed, lacks_rate
 from medtune.guard.sections import DoseRange
 from medtune.guard.stance import stance
 from medtune.guard.tables import DoseRow, DoseTable
@@ -60,12 +61,12 @@ def dose_range(rule: DoseRange, table: DoseTable) -> Check:
     def check(text: Text, context: Context) -> Iterator[Finding]:
         doses = find_doses(text.plain, table.drugs)
         for dose in doses:
-            if _is_no_dose(text.plain, dose) or _is_speed(dose, doses, table):
+            if _is_no_dose(text.plain, dose) or is_speed(text.plain, dose, doses, table):
                 continue
-            for one in (dose, *_as_rate(dose, table)):
+            for one in (dose, *as_rate(dose, table)):
                 verdict, message = _judge(text, one, rule, table, context)
                 yield Finding(rule=rule.id, verdict=verdict, span=dose.span, message=message)
-            if _lacks_rate(dose, doses, table):
+            if lacks_rate(dose, doses, table):
                 message = "a drug that is never given at once, and how fast is not said"
                 yield Finding(rule=rule.id, verdict="flag", span=dose.span, message=message)
         for span in unitless(text.plain, table.drugs, [dose.span for dose in doses]):
@@ -279,36 +280,3 @@ def _is_no_dose(plain: str, dose: Dose) -> bool:
     return is_as_heavy and bool(
         _BORN_BEFORE.search(plain, dose.sentence.start, start) or _BORN_BEHIND.match(plain, end)
     )
-
-
-def _is_speed(dose: Dose, doses: list[Dose], table: DoseTable) -> bool:
-    """A rate beside a dose of a drug without limits for rates: how fast that dose is given."""
-    if not dose.measure.minutes or dose.mention is None or dose.mention.kind != "known":
-        return False
-    rows = table.by_ingredient[dose.mention.ingredient]
-    return not any(row.measure.minutes for row in rows) and any(_others(dose, doses))
-
-
-def _needs_rate(dose: Dose, table: DoseTable) -> bool:
-    if dose.mention is None or dose.mention.kind != "known":
-        return False
-    rows = table.by_ingredient[dose.mention.ingredient]
-    return any(row.needs_rate and row.route == dose.route for row in rows)
-
-
-def _as_rate(dose: Dose, table: DoseTable) -> Iterator[Dose]:
-    """The rate of a dose that is never given at once, where it can be told."""
-    if _needs_rate(dose, table) and (rate := dose.as_rate):
-        yield rate
-
-
-def _lacks_rate(dose: Dose, doses: list[Dose], table: DoseTable) -> bool:
-    is_told = dose.within_minutes or any(one.measure.minutes for one in _others(dose, doses))
-    return _needs_rate(dose, table) and not is_told
-
-
-def _others(dose: Dose, doses: list[Dose]) -> Iterator[Dose]:
-    """Other doses of the same drug in the same sentence."""
-    for other in doses:
-        if other.sentence == dose.sentence and other.mention == dose.mention and other is not dose:
-            yield other

@@ -395,9 +395,43 @@ def test_a_drug_that_is_never_given_at_once_needs_a_rate_within_its_limit(
     assert [found.verdict for found in findings(text)] == expected
 
 
-def test_how_fast_a_dose_is_given_is_no_dose():
-    [found] = findings("Give alpha 400 mg IV at no more than 50 mg per minute.")
+@pytest.mark.parametrize(
+    "rate",
+    [
+        "at no more than 50 mg per minute",
+        "at 50 mg/min",
+        "at a maximum rate of 50 mg/min",
+        "(50 mg/min)",
+        "(rate: 50 mg/min)",
+        "infused no faster than 50 mg/min",
+        ", not exceeding 50 mg/min",
+    ],
+)
+def test_how_fast_a_dose_is_given_is_no_dose(rate: str):
+    [found] = findings(f"Give alpha 400 mg IV {rate}.")
     assert found.verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        "then an infusion of 50 mg/hour",
+        "then infuse 50 mg/hour",
+        "then run it at 50 mg/hour",
+        "followed by 50 mg/hour",
+        "and start an infusion at 50 mg/hour",
+        "and infuse at 50 mg/hour",
+        "with a drip at 50 mg/hour",
+        "50 mg/hour",
+    ],
+)
+def test_a_rate_that_runs_on_behind_a_dose_is_one_of_its_own(rate: str):
+    assert [found.verdict for found in findings(f"Give alpha 400 mg IV, {rate}.")] == [
+        "ok",
+        "violation",
+    ]
+    low = rate.replace("50 mg", "20 mg")
+    assert {found.verdict for found in findings(f"Give alpha 400 mg IV, {low}.")} == {"ok"}
 
 
 def test_messages_name_the_drug_and_the_numbers_but_quote_nothing():
