@@ -11,7 +11,8 @@ it flags, and never passes.
     report.verdict, report.findings[0].message
 """
 
-from medtune.guard.doses import Dose, find_doses
+from medtune.guard.dose import Dose
+from medtune.guard.doses import find_doses
 from medtune.guard.engine import check
 from medtune.guard.findings import (
     Context,

@@ -77,8 +77,12 @@ _QUANTITY = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_FORMS = r"(?:tablets?|tabs?|capsules?|pills?)"
 _FORM_BEFORE = re.compile(
-    rf"({NUMBER})[ ](?:tablets?|tabs?|capsules?|pills?)[ ](?:of[ ])?\(?\Z", re.IGNORECASE
+    # 4 of the 500 mg tablets.
+    rf"({NUMBER})[ ](?:{_FORMS}[ ](?:of[ ])?\(?"
+    rf"|(?:{_FORMS}[ ])?of[ ](?:the|your|his|her|my|our|these|those)[ ])\Z",
+    re.IGNORECASE,
 )
 _MASS = re.compile(
     # Gram-positive is no amount.

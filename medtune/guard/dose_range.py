@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from medtune.guard.amounts import Trap
-from medtune.guard.doses import MAX_TIMES_A_DAY, Dose, find_doses
+from medtune.guard.dose import MAX_TIMES_A_DAY, Dose
+from medtune.guard.doses import find_doses
 from medtune.guard.findings import Context, Finding, Population, Verdict, worst
 from medtune.guard.patients import population_of
 from medtune.guard.rates import as_rate, is_speed, lacks_rate

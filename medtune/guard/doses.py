@@ -14,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from medtune.guard.amounts import NUMBER, TABLETS, Quantity, Trap, quantities, value_of
+from medtune.guard.amounts import NUMBER, TABLETS, Quantity, quantities, value_of
 from medtune.guard.attribution import NEAR, Owner, drug_of
+from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
+from medtune.guard.forms import Read, with_lines
 from medtune.guard.names import DrugNames, Mention
+from medtune.guard.pieces import Pieces, pieces_behind
 from medtune.guard.plain import plain as as_plain
 from medtune.guard.routes import Route, routes
 from medtune.guard.schedules import (
@@ -30,95 +33,7 @@ from medtune.guard.schedules import (
     tail,
 )
 from medtune.guard.sentences import sentences
-from medtune.guard.units import MINUTES_A_DAY, Measure, Unit
-
-MAX_TIMES_A_DAY = Fraction(24)
-"""More often than this is a series of doses, whose number a text has to say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dose:
-    """One dose as a text gives it."""
-
-    span: Span
-    """Of the amount with its unit."""
-    sentence: Span
-    low: Fraction
-    high: Fraction
-    """Amounts in ``measure``; the same where there is no range."""
-    measure: Measure
-    mention: Mention | None
-    """What it is a dose of; None where nothing is named."""
-    is_doubtful: bool = False
-    """It may be an amount of something that is no drug, which is named nearer."""
-    times_low: Fraction | None = None
-    times_high: Fraction | None = None
-    """How often a day; None where it is not said, or once."""
-    total_days: int | None = None
-    """Where the amount is a total: of one day, or of seven."""
-    num_doses: int | None = None
-    """How many doses in all."""
-    route: Route | None = None
-    within_minutes: Fraction | None = None
-    """How long it takes to give, where that is said: over 20 minutes."""
-    is_maximum: bool = False
-    is_change: bool = False
-    """An amount by which a dose is changed."""
-    form: Unit | None = None
-    """Pieces that it is the strength of, as in 500 mg tablets."""
-    traps: tuple[Trap, ...] = ()
-
-    @property
-    def single(self) -> Fraction | None:
-        """The highest amount at once, in ``measure``; None where a text gives a total alone."""
-        if self.total_days is None:
-            return self.high
-        if self.times_low and self.total_days == 1:
-            return self.high / self.times_low
-        return None
-
-    @property
-    def daily(self) -> Fraction | None:
-        """The highest amount on one day, in ``measure`` without its time; None: it cannot be told.
-
-        Of a weekly dose it is the dose itself.
-        """
-        if self.measure.minutes:
-            return self.high * MINUTES_A_DAY / self.measure.minutes
-        if self.total_days:
-            return self.high
-        if self.times_high is None:
-            return self.high * self.num_doses if self.num_doses else None
-        times = max(self.times_high, Fraction(1))
-        if self.num_doses:
-            times = min(times, Fraction(self.num_doses))
-        return None if times > MAX_TIMES_A_DAY else self.high * times
-
-    @property
-    def weekly(self) -> Fraction | None:
-        """The highest amount in seven days, as above."""
-        if self.total_days == 7:
-            return self.high
-        if self.measure.minutes or self.total_days or self.times_high is None:
-            return 7 * self.daily if self.daily is not None and not self.num_doses else self.daily
-        if self.times_high > MAX_TIMES_A_DAY:
-            return None
-        times = 7 * self.times_high
-        return self.high * (min(times, Fraction(self.num_doses)) if self.num_doses else times)
-
-    @property
-    def as_rate(self) -> "Dose | None":
-        """The same per hour; None where it is not said how long it takes to give."""
-        if not self.within_minutes:
-            return None
-        return replace(
-            self,
-            low=self.low * 60 / self.within_minutes,
-            high=self.high * 60 / self.within_minutes,
-            measure=self.measure._replace(minutes=60),
-            route="infusion",
-        )
-
+from medtune.guard.units import Measure
 
 _MAXIMUM = re.compile(
     r"""(?:\bmax(?:imum|imal|\.)?\b[^.;,]{0,60}?|\bup[ ]to|\bnot[ ](?:to[ ])?exceed(?:ing)?
@@ -168,15 +83,17 @@ def find_doses(text: str, names: DrugNames) -> list[Dose]:
     plain = as_plain(text)
     doses: list[Dose] = []
     before: list[Mention] = []
+    read: list[Read] = []
     for sentence in sentences(plain):
         mentions = names.mentions(plain, sentence)
         drugs = {mention.ingredient: mention for mention in before if mention.kind == "known"}
         is_named = any(mention.kind != "no_drug" for mention in mentions)
         carried = next(iter(drugs.values())) if len(drugs) == 1 and not is_named else None
-        doses += _of_sentence(plain, sentence, mentions, carried, names)
+        doses = list(_of_sentence(plain, sentence, mentions, carried, names))
+        read.append(Read(sentence, doses, is_named))
         # A sentence that names no drug goes on about the one of the sentence before.
         before = mentions if is_named else before
-    return list(_with_strengths(plain, doses))
+    return list(_with_strengths(plain, with_lines(plain, read)))
 
 
 def _of_sentence(
@@ -207,7 +124,7 @@ def _of_sentence(
         if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
-        quantity = _counted(plain, quantity, mention)
+        quantity = _counted(window, quantity, mention)
         dose, used = _dose(window, quantity, owner, found)
         found.append(dose)
     yield from found
@@ -332,21 +249,26 @@ def _within_minutes(plain: str, start: int, end: int) -> Fraction | None:
     return (value_of("one" if number in ("a", "an") else number)) * (1 if found["minutes"] else 60)
 
 
-def _counted(plain: str, quantity: Quantity, mention: Mention | None) -> Quantity:
-    """A strength times how many of it: 20 acetaminophen 500 mg tablets."""
+def _counted(window: _Window, quantity: Quantity, mention: Mention | None) -> Quantity:
+    """A strength times how many of it: 20 acetaminophen 500 mg tablets; 500 mg: take 20 at once."""
+    if quantity.unit.dimension in ("pieces", "volume", "percent") or window.tail.per:
+        return quantity
+    if pieces := pieces_behind(window.plain, window.tail.end, window.end):
+        return _times_pieces(quantity, pieces)
     if not quantity.form or mention is None or mention.span.end + 1 != quantity.span.start:
         return quantity
     start = max(0, mention.span.start - 40)
-    found = _COUNT_BEFORE.search(plain[start : mention.span.start])
+    found = _COUNT_BEFORE.search(window.plain[start : mention.span.start])
     if not found:
         return quantity
+    span = Span(start + found.start(), quantity.span.end)
     count = value_of(found["count"])
-    return quantity._replace(
-        span=Span(start + found.start(), quantity.span.end),
-        low=quantity.low * count,
-        high=quantity.high * count,
-        form=None,
-    )
+    return _times_pieces(quantity._replace(span=span), Pieces(count, count))
+
+
+def _times_pieces(quantity: Quantity, pieces: Pieces) -> Quantity:
+    low, high = quantity.low * pieces.low, quantity.high * pieces.high
+    return quantity._replace(low=low, high=high, form=None)
 
 
 def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:

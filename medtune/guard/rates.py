@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from medtune.guard.doses import Dose
+from medtune.guard.dose import Dose
 from medtune.guard.tables import DoseTable
 
 _AT = re.compile(

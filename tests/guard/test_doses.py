@@ -251,6 +251,17 @@ def test_one_amount_in_different_units_of_mass_is_one_amount(nanograms: int):
         ("acetaminophen 1 g / 12 hours", 1000, 2000, 14000),
         ("acetaminophen 1 g over 1/2 h", 1000, None, None),
         ("two acetaminophen 500 mg tablets twice a day", 1000, 2000, 14000),
+        ("acetaminophen 500 mg: take 4 every 4 hours", 2000, 12000, 84000),
+        ("acetaminophen 500 mg tablets, take one or two every 12 hours", 1000, 2000, 14000),
+        ("acetaminophen 500 mg tablets: take 2 twice daily", 1000, 2000, 14000),
+        ("acetaminophen 500 mg, take two at once.", 1000, 1000, 1000),
+        ("acetaminophen 500 mg tablets, 3 at a time", 1500, None, None),
+        ("take 2 of the 500 mg acetaminophen tablets every 12 hours", 1000, 2000, 14000),
+        ("ten of your 5 mg warfarin tablets once daily", 50, 50, 350),
+        ("methotrexate 2.5 mg tablets: take 6 once weekly", 15, 15, 15),
+        ("acetaminophen 500 mg, take 4 hours after the last dose", 500, None, None),
+        ("acetaminophen 500 mg, take 4 times a day", 500, 2000, 14000),
+        ("acetaminophen 500 mg tablets, take 4 a day", 500, 2000, 14000),
         ("aspirin 325 mg once", 325, 325, 325),
         ("aspirin 300 mg once every 6 hours", 300, 1200, 8400),
         ("aspirin 300 mg IV push every 6 hours", 300, 1200, 8400),
@@ -409,6 +420,38 @@ def test_a_percentage_is_a_strength_right_beside_the_drug_alone():
 def test_a_dose_belongs_to_the_nearest_drug_of_its_sentence(text: str, drugs: str):
     found = [dose.mention.ingredient if dose.mention else "" for dose in doses(text)]
     assert [name or "-" for name in found] == drugs.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "single", "daily", "route"),
+    [
+        ("Drug: aspirin\nDose: 300 mg\nFrequency: every 6 hours\nRoute: oral", 300, 1200, "oral"),
+        ("Drug: aspirin\nRoute: IV\nFrequency: twice daily\nDose: 300 mg", 300, 600, "iv"),
+        ("Drug: aspirin\n- Dose: 300 mg\n- **How often**: 4 times daily", 300, 1200, None),
+        ("**Aspirin**\n**Dose:** 300 mg\n**Duration:** long\n**Frequency:** daily", 300, 300, None),
+        ("Aspirin 300 mg PO\nEvery 6 hours", 300, 1200, "oral"),
+        ("Aspirin 300 mg PO\nEvery 6 hours as needed for 3 days", 300, 1200, "oral"),
+        ("Take aspirin 300 mg. Take it every 6 hours.", 300, 1200, None),
+        ("Take aspirin 300 mg. Repeat every 6 hours with water.", 300, 1200, None),
+        ("Aspirin 300 mg tablets. Take 2 every 6 hours.", 600, 2400, "oral"),
+        ("Take aspirin 300 mg. Every 6 hours check the pulse.", 300, None, None),
+        ("Take aspirin 300 mg. Check the pulse. Take it every 6 hours.", 300, None, None),
+        ("Take aspirin 300 mg. Measure the pressure every 6 hours.", 300, None, None),
+        ("Take aspirin 300 mg twice a day. Take it every 6 hours.", 300, 600, None),
+    ],
+)
+def test_what_a_line_of_its_own_says_belongs_to_the_dose_beside_it(
+    text: str, single: int, daily: int | None, route: str | None
+):
+    dose = only(text)
+    assert (dose.single, dose.daily, dose.route) == (single, daily, route)
+
+
+def test_a_line_of_its_own_says_nothing_of_another_drug():
+    first, second = doses(
+        "Drug: aspirin\nDose: 300 mg\nDrug: warfarin\nFrequency: daily\nDose: 5 mg"
+    )
+    assert (first.daily, second.daily) == (None, 5)
 
 
 def test_of_two_routes_the_first_counts():

@@ -328,6 +328,37 @@ def test_a_strength_behind_a_drug_is_taken_as_often_as_its_tablets_are_counted()
     assert verdict("Take two alpha 500 mg tablets.") == "ok"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Alpha 500 mg: take 4 every 4 hours.",
+        "Beta 5 mg tablets, take 10 every 4 hours.",
+        "Beta 30 mg, take four at once.",
+        "Take 10 of the 5 mg beta tablets.",
+        "Beta 5 mg tablets. Take 10 at bedtime.",
+        "Drug: Alpha\nDose: 1000 mg\nFrequency: every 2 hours\nRoute: oral",
+        "Alpha 1000 mg PO\nEvery 2 hours",
+        "Take alpha 1000 mg. Take it every 2 hours.",
+        "Drug: Eta\nDose: 1 mg\nRoute: intrathecal",
+    ],
+)
+def test_how_many_and_how_often_count_wherever_they_are_said(text: str):
+    assert verdict(text) == "violation"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Alpha 500 mg: take 2 every 6 hours.",
+        "Take two of the 500 mg alpha tablets every 6 hours.",
+        "Drug: Alpha\nDose: 1000 mg\nFrequency: every 6 hours\nRoute: oral",
+        "Alpha 500 mg tablets. Take 2 every 6 hours.",
+    ],
+)
+def test_a_right_number_of_pieces_and_a_right_interval_of_their_own_are_ok(text: str):
+    assert verdict(text) == "ok"
+
+
 def test_an_amount_at_a_time_is_no_amount_of_a_day():
     assert verdict("Take alpha at most 4 g at a time.") == "violation"
     assert verdict("Take alpha at most 4 g.") == "ok"
