@@ -27,7 +27,8 @@ class Dose:
     mention: Mention | None
     """What it is a dose of; None where nothing is named."""
     is_doubtful: bool = False
-    """It may be an amount of something that is no drug, which is named nearer."""
+    """It may be an amount of something that is no drug, which is named nearer; or the sum of the
+    doses of a whole course."""
     times_low: Fraction | None = None
     times_high: Fraction | None = None
     """How often a day; None where it is not said, or once."""

@@ -54,6 +54,15 @@ _TOTAL_BEFORE = re.compile(
     r"|\b(?:per|a)[ ]day[ ]?(?:is|of|:)[ ]\Z",
     re.IGNORECASE,
 )
+# Behind other doses of a drug, what they come to: 400 mg three times a day (1200 mg in total).
+_SUM_BEFORE = re.compile(
+    r"\b(?:total(?:l?ing|l?ed|s)?|cumulative|sum|altogether)(?:[ ](?:daily|cumulative|loading))?"
+    r"(?:[ ](?:dose|amount|intake))?(?:[ ](?:of|is|being|to))?[ ]?[:=]?[ ]?\(?\Z",
+    re.IGNORECASE,
+)
+_SUM_BEHIND = re.compile(
+    r"[ ]\(?(?:(?:in[ ])?total|altogether|all[ ]told|overall|cumulatively)\b", re.IGNORECASE
+)
 _AT_ONCE = re.compile(
     r"\b(?:at[ ]once|single|(?:per|each)[ ]dose|(?:at|in)[ ](?:a|one|any[ ]one)[ ](?:time|go))\b",
     re.IGNORECASE,
@@ -175,7 +184,8 @@ def _dose(
     if is_maximum and found.high is None and days is None and not after.minutes:
         around = window.plain[window.start : window.end]
         days = None if found.num_doses or _AT_ONCE.search(around) else 1
-    if days is None and _TOTAL_BEFORE.search(window.before):
+    is_sum = found.high is None and _is_sum(window, owner, earlier)
+    if days is None and (is_sum or _TOTAL_BEFORE.search(window.before)):
         days = 1
     times = _times(window, found, days)
     dose = Dose(
@@ -185,7 +195,7 @@ def _dose(
         high=quantity.high,
         measure=Measure(quantity.unit, after.per, after.minutes),
         mention=owner.mention,
-        is_doubtful=owner.is_doubtful,
+        is_doubtful=owner.is_doubtful or is_sum,
         times_low=times[0],
         times_high=times[1],
         total_days=days,
@@ -222,6 +232,14 @@ def _times(
         # 2 g/day q12h: the amount of a day behind which stands how often it is given.
         return (found.low, found.high) if window.tail.days else (None, None)
     return found.low, found.high
+
+
+def _is_sum(window: _Window, owner: Owner, earlier: Sequence[Dose]) -> bool:
+    """Whether an amount is what doses before it come to, on a day or in a whole course."""
+    is_said = _SUM_BEFORE.search(window.before) or _SUM_BEHIND.match(
+        window.plain, window.tail.end, window.end
+    )
+    return is_said is not None and any(dose.mention == owner.mention for dose in earlier)
 
 
 def _goes_on(window: _Window, last: Dose) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtune.guard import Context, Finding
+from medtune.guard import Context, Finding, worst
 from medtune.guard.dose_range import dose_range
 from medtune.guard.sections import DoseRange
 from medtune.guard.tables import DoseRow, DoseTable
@@ -357,6 +357,24 @@ def test_how_many_and_how_often_count_wherever_they_are_said(text: str):
 )
 def test_a_right_number_of_pieces_and_a_right_interval_of_their_own_are_ok(text: str):
     assert verdict(text) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Take alpha 1 g three times a day (3 g in total).", "ok"),
+        ("Take alpha 1 g four times a day (total: 4 g).", "ok"),
+        ("Take alpha 1 g, then 500 mg every 8 hours, to a total of 2 g.", "ok"),
+        ("Take alpha 1 g, then 500 mg every 6 hours for 2 doses, total 2 g.", "ok"),
+        ("Take alpha 1 g three times a day, 3 g altogether.", "ok"),
+        ("Take alpha 1 g twice a day for 10 days (20 g in total).", "flag"),
+        ("Take alpha 1 g every 4 hours (6 g in total).", "violation"),
+        ("Take a total of 6 g of alpha.", "violation"),
+        ("Take 6 g of alpha in total.", "violation"),
+    ],
+)
+def test_what_doses_come_to_is_no_dose_at_once(text: str, expected: str):
+    assert worst(found.verdict for found in findings(text)) == expected
 
 
 def test_an_amount_at_a_time_is_no_amount_of_a_day():
