@@ -56,7 +56,10 @@ _MORE_WORDS = rf"(?:[ ]|(?<=y)-|[ ]and[ ](?:an?[ ])?)(?:{_WORD}|half)(?![a-z])"
 _WORDS_NUMBER = (
     rf"(?:an?[ ])?(?:half|(?:{_WORD})(?![a-z])(?:{_MORE_WORDS}){{0,8}})(?![a-z])(?!{_MORE_WORDS})"
 )
+_PROPER = r"(?:1/[2348]|2/3|3/[48]|[57]/8)(?![\d/])"
+_MIXED = rf"\d{{1,3}}[ ](?:and[ ])?{_PROPER}|\d{{1,3}}[ ]and[ ]a[ ]half(?![a-z])"
 _DIGITS = (
+    rf"{_MIXED}|"
     r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?![\d,])"
     r"|\d{1,9},\d{1,2}(?!\d)"
     rf"|\d{{1,9}}[ ]?{_FRACTION}|{_FRACTION}"
@@ -68,7 +71,7 @@ NUMBER = rf"(?:{_DIGITS}|(?<![a-z]){_WORDS_NUMBER})"
 _UNIT = rf"(?:{WORDS})(?![a-z0-9])"
 _QUANTITY = re.compile(
     rf"""(?<![\w.,/])(?<!\d[ ]-)(?<!\d-)
-    (?:(?P<count>{NUMBER})[ ]?(?:x[ ]?|[ ])(?=[.]?\d))?
+    (?:(?P<count>{NUMBER})[ ]?(?:x[ ]?|[ ])(?=[.]?\d)(?!{_PROPER}))?
     (?:(?P<low>{NUMBER})[ ]?-?(?P<lowunit>{_UNIT})?(?P<join>[ ]?-[ ]?|[ ]to[ ]|[ ]or[ ]|[ ]?/[ ]?))?
     (?P<high>{NUMBER})
     (?:[ ](?P<scale>million|thousand|hundred)(?![a-z]))?
@@ -89,6 +92,13 @@ _MASS = re.compile(
     rf"(?<![\w/])(?<!/[ ])(?<!per[ ])(?:{MASS_WORDS})(?!\w|[ -](?:positiv|negativ|stain|variabl))",
     re.IGNORECASE,
 )
+_GIVE = re.compile(
+    r"\b(?:give|take|inject|administer|infuse|swallow|push|bolus)[ ]\Z", re.IGNORECASE
+)
+_PRODUCT = re.compile(
+    r"[ ](?:oral[ ])?(?:suspension|solution|syrup|elixir|liquid|concentrat|strength|vial|amp)",
+    re.IGNORECASE,
+)
 _ENDS_NUMBER = re.compile(r"""[\d\u00b2\u00b3\u00b9\u2070-\u2089\u2150-\u215f*_"')\]>][ ]?\Z""")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _MAX_PIECES = 30
@@ -104,6 +114,15 @@ def quantities(plain: str, within: Span) -> Iterator[Quantity]:
         if unit is None or _is_other(found, unit):
             continue
         yield from _quantities(plain, found, unit)
+
+
+def is_given(plain: str, start: int, end: int) -> bool:
+    """Whether an amount in a volume is what is given, and not how strong a solution is.
+
+    Push 40 mEq/20 mL; but not: give the 160 mg/5 mL suspension.
+    """
+    is_told = _GIVE.search(plain, max(0, start - 20), start)
+    return is_told is not None and not _PRODUCT.match(plain, end)
 
 
 def masses_without_number(plain: str, within: Span) -> Iterator[Span]:
@@ -139,7 +158,11 @@ def _quantities(plain: str, found: re.Match[str], unit: Unit) -> Iterator[Quanti
         first = value_of(found["low"])
         is_slash = "/" in found["join"]
         if is_slash and other and other.dimension != unit.dimension:
-            return  # 160 mg/5 mL is how strong a solution is
+            # 160 mg/5 mL is how strong a solution is, unless it is given: push 40 mEq/20 mL.
+            if found["lowunit"] and is_given(plain, found.start("low"), found.end()):
+                span = Span(found.start("low"), found.end("lowunit"))
+                yield Quantity(span, first, first, other, tuple(traps), None)
+            return
         if other != unit and not is_slash:  # 500 mg to 1 g
             if other is not None:
                 span = Span(found.start("low"), found.end("lowunit"))
@@ -192,6 +215,8 @@ def _is_split_number(found: re.Match[str]) -> bool:
 def value_of(text: str) -> Fraction:
     """The value of a number as ``NUMBER`` finds it."""
     text = text.casefold().strip()
+    if mixed := re.fullmatch(r"(\d+) (?:and )?(\d/\d|a half)", text):
+        return Fraction(mixed[1]) + Fraction("1/2" if mixed[2] == "a half" else mixed[2])
     for sign, fraction in _FRACTIONS.items():
         if sign in text:
             whole = text.replace(sign, "").strip()

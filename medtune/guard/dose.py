@@ -29,9 +29,13 @@ class Dose:
     is_doubtful: bool = False
     """It may be an amount of something that is no drug, which is named nearer; or the sum of the
     doses of a whole course."""
+    is_shared: bool = False
+    """It is given of several drugs at once: 50 mg each."""
     times_low: Fraction | None = None
     times_high: Fraction | None = None
     """How often a day; None where it is not said, or once."""
+    is_vague: bool = False
+    """How often is said without a number: every few hours."""
     total_days: int | None = None
     """Where the amount is a total: of one day, or of seven."""
     num_doses: int | None = None

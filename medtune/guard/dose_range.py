@@ -85,6 +85,8 @@ def _judge(
 ) -> tuple[Verdict, str]:
     if dose.mention is None or dose.mention.kind != "known":
         return "flag", "a dose of no drug that the table knows"
+    if dose.is_shared:
+        return "flag", "an amount of several drugs, which cannot be told apart"
     told = stance(text.plain, dose.sentence, dose.span, is_maximum=dose.is_maximum)
     sentence = text.plain[dose.sentence.start : dose.sentence.end]
     found = _compare(dose, table, population_of(context, sentence), context, rule)
@@ -196,7 +198,7 @@ class _Comparison:
         )
         if not told and self._is_often_too_much():
             self.missing = self.missing or "given so often, how many doses in all has to be said"
-        if row.max_weekly is not None and weekly is None:
+        if dose.is_vague or (row.max_weekly is not None and weekly is None):
             self.missing = self.missing or "how often it is given is not said"
         return told
 
@@ -205,9 +207,12 @@ class _Comparison:
         dose = self._dose
         if dose.daily is not None or dose.times_high is None:
             return False
-        least = dose.high * MAX_TIMES_A_DAY
+        # What acts within minutes is repeated until it does; by mouth it goes on through the day.
+        is_slow = self._row.route == "oral"
+        amount = dose.high * (dose.times_high if is_slow else MAX_TIMES_A_DAY)
         return bool(
-            self._above(least, "max_daily", "") or self._above(least, "max_daily_per_kg", "", "kg")
+            self._above(amount, "max_daily", "")
+            or self._above(amount, "max_daily_per_kg", "", per="kg")
         )
 
     def under(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from medtune.guard.amounts import NUMBER, TABLETS, Quantity, quantities, value_of
+from medtune.guard.amounts import NUMBER, TABLETS, Quantity, is_given, quantities, value_of
 from medtune.guard.attribution import NEAR, Owner, drug_of
 from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
@@ -33,6 +33,7 @@ from medtune.guard.schedules import (
     tail,
 )
 from medtune.guard.sentences import sentences
+from medtune.guard.shared import is_shared
 from medtune.guard.units import Measure
 
 _MAXIMUM = re.compile(
@@ -68,9 +69,18 @@ _AT_ONCE = re.compile(
     re.IGNORECASE,
 )
 _COUNT_BEFORE = re.compile(rf"(?<![\w.,/-])(?P<count>{NUMBER})[ ]\Z", re.IGNORECASE)
+_DOSES_OF = re.compile(
+    rf"(?<![\w.,/-])(?P<count>{NUMBER})[ ](?:\w+[ ])?doses[ ]of[ ](?:up[ ]to[ ]|about[ ])?\Z",
+    re.IGNORECASE,
+)
+_DOSES_BEHIND = re.compile(r"[ ](?:\w+[ ])?doses\b", re.IGNORECASE)
 _WITHIN = re.compile(
     rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
     rf"(?:[ ]?(?:-|to)[ ]?{NUMBER})?[ -]?(?:(?P<minutes>min(?:ute)?s?)|h(?:ou)?rs?|h)\b",
+    re.IGNORECASE,
+)
+_FORM = re.compile(
+    r"[ ]?(?:topical[ ])?(?:cream|ointment|gel|lotion|solution|foam|paste)(?:[ ]of\b)?",
     re.IGNORECASE,
 )
 _DILUENT_BEFORE = re.compile(r"\b(?:in|into)[ ](?:an?[ ]|another[ ])?\Z", re.IGNORECASE)
@@ -80,6 +90,7 @@ _NO_DOSE_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _CONTENT_BEFORE = re.compile(r"\bcontain(?:s|ing)?[: ]*\Z", re.IGNORECASE)
+_ONE_DOSE = re.compile(r"\b(?:each|every|one|per|a|the|your)[ ](?:\w+[ ])?dose\b", re.IGNORECASE)
 _GIVEN_RIGHT_BEFORE = re.compile(
     r"\b(?:give|take|inject|administer|infuse|swallow|push|start)[ ](?:with[ ]|at[ ])?\Z",
     re.IGNORECASE,
@@ -113,12 +124,7 @@ def _of_sentence(
     names: DrugNames,
 ) -> Iterator[Dose]:
     found: list[Dose] = []
-    amounts = [
-        (quantity, after)
-        for quantity in quantities(plain, sentence)
-        if not (after := tail(plain, quantity.span.end, sentence.end)).is_concentration
-        and not _is_no_dose(plain[sentence.start : quantity.span.start], quantity)
-    ]
+    amounts = list(_amounts(plain, sentence))
     everywhere = routes(plain, *sentence)
     used = sentence.start
     for place, (quantity, after) in enumerate(amounts):
@@ -130,13 +136,29 @@ def _of_sentence(
         starts = [*others, *(other.span.start for other, _ in amounts[place + 1 :])]
         # What stands behind another name or amount belongs to that.
         end = min((at for at in starts if at >= quantity.span.end), default=sentence.end)
-        if quantity.unit.dimension == "percent" and not _is_beside(plain, quantity, mention):
+        if quantity.unit.dimension == "percent" and not _is_strength(plain, quantity, mention):
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
         quantity = _counted(window, quantity, mention)
         dose, used = _dose(window, quantity, owner, found)
-        found.append(dose)
+        found.append(replace(dose, is_shared=is_shared(plain, sentence, dose.span.end, mentions)))
     yield from found
+
+
+def _amounts(plain: str, sentence: Span) -> Iterator[tuple[Quantity, Tail]]:
+    """Quantities that may be doses, each with what stands right behind it."""
+    used = sentence.start
+    for quantity in quantities(plain, sentence):
+        after = tail(plain, quantity.span.end, sentence.end)
+        is_of_the_last = quantity.span.start < used  # the 5 mL of 160 mg per 5 mL
+        used = max(used, after.end)
+        before = plain[sentence.start : quantity.span.start]
+        if not (
+            is_of_the_last
+            or _is_concentration(plain, quantity, after)
+            or _is_no_dose(before, quantity)
+        ):
+            yield quantity, after
 
 
 def _of_earlier(owner: Owner, carried: Mention | None, *, is_given: bool) -> Owner:
@@ -180,6 +202,11 @@ def _dose(
     if not is_change and earlier and _goes_on(window, earlier[-1]) and found is None:
         is_maximum, found = True, Schedule(None, None, days=1)
     found = found or Schedule(None, None)
+    said = _num_doses_before(window)
+    if said and found.days == 1 and not after.days:
+        found, said = Schedule(Fraction(said), Fraction(said)), None  # 8 doses of 1 g a day
+    if after.days == 1 and found.num_doses == 1:
+        found = Schedule(Fraction(1), Fraction(1))  # 4 g/day as a single dose
     days = after.days or found.days
     if is_maximum and found.high is None and days is None and not after.minutes:
         around = window.plain[window.start : window.end]
@@ -198,8 +225,9 @@ def _dose(
         is_doubtful=owner.is_doubtful or is_sum,
         times_low=times[0],
         times_high=times[1],
+        is_vague=found.is_vague,
         total_days=days,
-        num_doses=found.num_doses or num_doses(window.plain, after.end, window.end),
+        num_doses=found.num_doses or num_doses(window.plain, after.end, window.end) or said,
         route=_route(window, after),
         within_minutes=_within_minutes(window.plain, after.end, window.end),
         is_maximum=is_maximum,
@@ -232,6 +260,14 @@ def _times(
         # 2 g/day q12h: the amount of a day behind which stands how often it is given.
         return (found.low, found.high) if window.tail.days else (None, None)
     return found.low, found.high
+
+
+def _num_doses_before(window: _Window) -> int | None:
+    """How many doses are said before an amount: eight doses of 1 g; eight 1 g doses."""
+    found = _DOSES_OF.search(window.before)
+    if not found and _DOSES_BEHIND.match(window.plain, window.tail.end, window.end):
+        found = _COUNT_BEFORE.search(window.before)
+    return int(value_of(found["count"])) or None if found else None
 
 
 def _is_sum(window: _Window, owner: Owner, earlier: Sequence[Dose]) -> bool:
@@ -289,13 +325,29 @@ def _times_pieces(quantity: Quantity, pieces: Pieces) -> Quantity:
     return quantity._replace(low=low, high=high, form=None)
 
 
-def _is_beside(plain: str, quantity: Quantity, mention: Mention | None) -> bool:
-    """Whether a percentage is a strength: hydrocortisone 1% cream, and not a risk of 1%."""
-    if mention is None or mention.kind != "known":
+def _is_strength(plain: str, quantity: Quantity, mention: Mention | None) -> bool:
+    """Whether a percentage is a strength: hydrocortisone 1% cream, and not a risk of 1%.
+
+    What may be the name of an unknown drug is one only beside a word such as cream.
+    """
+    if mention is None or mention.kind == "no_drug":
         return False
-    if mention.span.end <= quantity.span.start:
-        return not plain[mention.span.end : quantity.span.start].strip()
-    return not plain[quantity.span.end : mention.span.start].strip()
+    is_behind = mention.span.end <= quantity.span.start
+    between = (
+        plain[mention.span.end : quantity.span.start]
+        if is_behind
+        else plain[quantity.span.end : mention.span.start]
+    )
+    has_form = _FORM.search(between) or _FORM.match(plain, quantity.span.end)
+    is_adjacent = not _FORM.sub("", between).strip()
+    return is_adjacent and (mention.kind == "known" or has_form is not None)
+
+
+def _is_concentration(plain: str, quantity: Quantity, after: Tail) -> bool:
+    """Whether an amount is how much is in a volume, which is not given as a whole: 5 mg/mL."""
+    has_number = any(sign.isdigit() for sign in plain[quantity.span.end : after.end])
+    is_whole = has_number and is_given(plain, quantity.span.start, after.end)
+    return after.is_concentration and not is_whole
 
 
 def _is_no_dose(before: str, quantity: Quantity) -> bool:
@@ -303,7 +355,8 @@ def _is_no_dose(before: str, quantity: Quantity) -> bool:
     if quantity.unit.dimension == "volume" and _DILUENT_BEFORE.search(before):
         return True
     if _CONTENT_BEFORE.search(before):
-        return not _GIVEN.search(before)  # give an injection that contains 5 mg
+        # Give an injection that contains 5 mg; each dose should contain 5 mg.
+        return not (_GIVEN.search(before) or _ONE_DOSE.search(before))
     return _NO_DOSE_BEFORE.search(before) is not None
 
 

@@ -11,12 +11,21 @@ from medtune.guard.sections import When
 from medtune.guard.sentences import sentences
 
 _UNIT = r"(?P<{}>years?|yrs?|y|months?|mos?|m|weeks?|wks?|days?)"
+# Aged 12 and over is a limit and nobody's age; at age 4 he had his appendix out.
+_NO_LIMIT = r"(?![ ]?\+)(?![ ](?:and|or)[ ](?:over|older|above|more|up))"
+_EARLIER = "".join(
+    rf"(?<!\b{word}[ ])"
+    for word in ("at", "since", "from", "by", "until", "till", "under", "over", "below", "above",
+                 "than", "before", "after", "to", "for", "in", "least")
+)  # fmt: skip
 _AGE = re.compile(
     rf"""(?<![\w.])(?P<number>{NUMBER})[ -]?
         (?:-?{_UNIT.format("old")}[ -]old\b|(?:yo|y/o)\b|y\.o\.?)
-    # Aged 12 and over is a limit and nobody's age.
-      | \baged[ ](?P<aged>{NUMBER})(?!\d)(?:[ ]{_UNIT.format("unit")}\b)?(?![ ]?\+)
-        (?![ ](?:and|or)[ ](?:over|older|above|more|up))""",
+      | (?<![\w.]){_EARLIER}(?P<of>{NUMBER})[ ]{_UNIT.format("ofunit")}[ ]of[ ]age\b{_NO_LIMIT}
+      | (?:\baged[ ]|\b{_EARLIER}age[ ]?[:=]?[ ]?)(?P<aged>{NUMBER})(?![\d-])
+        (?:[ ]{_UNIT.format("unit")}\b)?{_NO_LIMIT}
+      | \b(?:who|he|she|son|daughter|boy|girl|child|patient)(?:[ ]is|'s)[ ](?P<is>{NUMBER})
+        (?=[ ]?(?:[.,;!?)]|\Z)|[ ](?:and|has|had|who)\b)(?![.,]\d)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365, "d": 1 / 365}
@@ -68,8 +77,9 @@ def population_in(text: str) -> Population | None:
 
 
 def _years(found: re.Match[str]) -> float:
-    unit = (found["old"] or found["unit"] or "years")[0].casefold()
-    return float(value_of(found["number"] or found["aged"])) * _YEARS[unit]
+    unit = (found["old"] or found["ofunit"] or found["unit"] or "years")[0].casefold()
+    number = found["number"] or found["of"] or found["aged"] or found["is"]
+    return float(value_of(number)) * _YEARS[unit]
 
 
 def population_of(context: Context, sentence: str = "") -> Population:

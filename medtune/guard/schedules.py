@@ -86,6 +86,8 @@ class Schedule(NamedTuple):
     """How many times in all."""
     is_qd: bool = False
     """Written as Q.D., which is read as four times a day."""
+    is_vague: bool = False
+    """How often is said without a number: every few hours."""
 
 
 ONCE = Schedule(None, None, num_doses=1)
@@ -96,6 +98,7 @@ _A_DAY = (
 )
 # Not "for a week", which tells how long.
 _A = r"(?<!for[ ])(?<!in[ ])(?<!after[ ])(?<!within[ ])(?<!over[ ])a"
+_ABOUT = r"(?:~[ ]?|(?:about|approximately|around|roughly)[ ])?"
 _HOURS = r"(?P<unit>minutes?|mins?|hours?|hrs?|hr|h|days?|d|weeks?|wks?|months?)"
 
 Reader = Callable[[re.Match[str]], Schedule]
@@ -166,6 +169,10 @@ def _days_a_week(found: re.Match[str]) -> Schedule:
     return Schedule(low / 7, high / 7)
 
 
+def _vague(found: re.Match[str]) -> Schedule:
+    return Schedule(None, None, is_vague=True)
+
+
 def _total(found: re.Match[str]) -> Schedule:
     return Schedule(None, None, days=1)
 
@@ -181,6 +188,8 @@ _PATTERNS: list[tuple[str, Reader]] = [
         r"(?P<span>day|daily|d|week|weekly|wk|month|monthly|fortnight|24[ ]?h(?:ours|rs)?)",
         _times,
     ),
+    # X 6 daily; x8/day.
+    (r"x[ ]?(?P<n>\d{1,2})[ ]?(?:daily|/[ ]?d(?:ay)?|(?:a|per)[ ]day)(?P<span>)", _times),
     (
         rf"(?P<n>once|twice|thrice|{_NUMBER}(?=[ ]?(?:x|times)))[ ]?(?:x|times)?"
         r"[ ](?:an|per|each|every)[ ](?P<span>hour|hr)",
@@ -202,10 +211,16 @@ _PATTERNS: list[tuple[str, Reader]] = [
     (r"(?:every[ ]other|alternate|every[ ]second)[ ](?:day|night|morning|evening)s?|qod|q\.o\.d\.?",
      _fixed("1/2")),
     (r"(?:every[ ]other|every[ ]second|alternate)[ ]weeks?", _fixed("1/14")),
+    (r"(?:every|each)[ ]other[ ](?:hour|hr)", _fixed(12)),
     (
-        rf"(?:every|each|q\.?|@|intervals?[ ]of|(?:(?<=[a-z])|(?<=[a-z][ ]))/)[ ]?(?P<n>{_NUMBER})"
-        r"(?:[ ]\(\d+\)|[ ]an?(?=[ ]))?"
-        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ .]?-?{_HOURS}",
+        r"(?:every|each)[ ](?:a[ ])?(?:few|couple(?:[ ]of)?|several|some)[ ]"
+        r"(?:minutes|hours|hrs|days)",
+        _vague,
+    ),
+    (
+        rf"(?:every|each|q\.?|@|intervals?[ ]of|(?:(?<=[a-z])|(?<=[a-z][ ]))/)[ ]?{_ABOUT}"
+        rf"(?P<n>{_NUMBER})(?:[ ]\(\w+\)|[ ]an?(?=[ ]))?"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ .]?-?(?:waking[ ])?{_HOURS}",
         _interval,
     ),
     (
@@ -217,8 +232,11 @@ _PATTERNS: list[tuple[str, Reader]] = [
     (rf"(?P<n>{_NUMBER})(?:[ ]?(?:-|to)[ ]?(?P<m>{_NUMBER}))?[ -]?(?P<unit>h)ourly", _interval),
     (r"(?:every[ ]|each[ ]|q\.?)(?:single[ ])?(?:hour|hr|h)|hourly", _fixed(24)),
     (r"every[ ](?:minute|min)", _fixed(MINUTES_A_DAY)),
-    (r"(?:every|each)[ ](?:morning|am)[ ]and[ ](?:every[ ])?(?:evening|night|bedtime|pm)"
-     r"|morning[ ]and[ ](?:evening|night)", _fixed(2)),
+    (
+        r"(?:every|each)[ ](?:morning|am)[ ]and[ ](?:every[ ])?(?:evening|night|bedtime|pm)"
+        r"|(?:in[ ]the[ ])?morning[ ]and[ ](?:at[ ]|in[ ]the[ ])?(?:evening|night|bedtime)",
+        _fixed(2),
+    ),
     (rf"(?:once[ ])?(?:weekly|(?:every|each|per|{_A})[ ]week(?![ ]?days)|/week|/wk|q[ ]?week|qwk)"
      r"|(?:every|each|on)[ ](?:mon|tues|wednes|thurs|fri|satur|sun)days?", _fixed("1/7")),
     (rf"(?:once[ ])?monthly|(?:every|each|{_A}|per)[ ]month", _fixed("1/30")),
@@ -227,6 +245,15 @@ _PATTERNS: list[tuple[str, Reader]] = [
     (r"q\.?i\.?d\.?|q\.?d\.?s\.?", _fixed(4)),
     (r"q\.?d\.?|o\.d\.", _fixed(1, is_qd=True)),
     (r"(?:before|with|after|at)[ ](?:each[ ]|every[ ]|all[ ])?meals?(?:times?)?", _fixed(3)),
+    # 3 g daily, all at once; 3 g daily at bedtime.
+    (
+        rf"(?:daily|(?:every|each|per|{_A})[ ]day),?[ ]"
+        r"(?:all[ ]|(?:to[ ]be[ ])?(?:taken|given)[ ])?"
+        r"(?:at[ ]once|together|(?:as|in)[ ](?:a|one)[ ](?:single[ ])?(?:dose|go|time)"
+        r"|(?:at|before)[ ](?:bed[ ]?time|bed|night)|in[ ]the[ ](?:morning|evening))"
+        r"(?!,?[ ](?:and|or)[ ])",
+        _fixed(1),
+    ),
     # 3 g daily is as often a total as a single dose; once daily is a single dose.
     (rf"(?:daily|(?:every|each|q)[ ]?day|per[ ]day|{_A}[ ]day|/[ ]?d(?:ay)?"
      r"|(?:in|over|per|within)[ ](?:any[ ]|a[ ])?24[ ]?-?h(?:ours?|rs?)?(?:[ ]period)?)", _total),

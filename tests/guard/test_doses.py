@@ -82,6 +82,14 @@ SCHEDULES = {
     "every 6 hours": (4, 4, None),
     "every six hours": (4, 4, None),
     "8-hourly": (3, 3, None),
+    "every 6 (six) hours": (4, 4, None),
+    "every ~6 hours": (4, 4, None),
+    "every about 6 hours": (4, 4, None),
+    "every 6 waking hours": (4, 4, None),
+    "every other hour": (12, 12, None),
+    "every single hour": (24, 24, None),
+    "x 6 daily": (6, 6, None),
+    "x8/day": (8, 8, None),
     "q.8.h.": (3, 3, None),
     "at 8-hour intervals": (3, 3, None),
     "at intervals of 8 hours": (3, 3, None),
@@ -263,6 +271,18 @@ def test_one_amount_in_different_units_of_mass_is_one_amount(nanograms: int):
         ("acetaminophen 500 mg, take 4 times a day", 500, 2000, 14000),
         ("acetaminophen 500 mg tablets, take 4 a day", 500, 2000, 14000),
         ("aspirin 325 mg once", 325, 325, 325),
+        ("acetaminophen 3 g daily as a single dose", 3000, 3000, 21000),
+        ("acetaminophen 3 g daily, all at once", 3000, 3000, 21000),
+        ("acetaminophen 3 g daily at bedtime", 3000, 3000, 21000),
+        ("acetaminophen 3 g every day in one go", 3000, 3000, 21000),
+        ("3 g of acetaminophen per day in one dose", 3000, 3000, 21000),
+        ("acetaminophen 3 g/day as a single dose", 3000, 3000, 21000),
+        ("acetaminophen 3 g daily in the morning and at night", None, 3000, 21000),
+        ("acetaminophen 1 g in the morning and at bedtime", 1000, 2000, 14000),
+        ("8 doses of 1 g of acetaminophen per day", 1000, 8000, 56000),
+        ("eight 1 g doses of acetaminophen daily", 1000, 8000, 56000),
+        ("three equal doses of 1 g of acetaminophen daily", 1000, 3000, 21000),
+        ("two 1 g doses of acetaminophen", 1000, 2000, 2000),
         ("aspirin 300 mg once every 6 hours", 300, 1200, 8400),
         ("aspirin 300 mg IV push every 6 hours", 300, 1200, 8400),
         ("aspirin 300 mg slow IV push over 2 minutes every 6 hours", 300, 1200, 8400),
@@ -361,6 +381,8 @@ def test_commas_part_thousands_and_a_point_parts_decimals():
 @pytest.mark.parametrize(
     ("amount", "milligrams"),
     [
+        ("2 1/2 g", 2500), ("2 and 1/2 g", 2500), ("2 and a half grams", 2500), ("1 7/8 g", 1875),
+        ("two and a half grams", 2500), ("2 5/325 mg", 325),
         ("1/2 g", 500), ("3/4 g", 750), ("1/8 mg", Fraction(1, 8)), ("4/8 mg", 8),
         ("2/500 mg", 500),
         ("\u00bd g", 500), ("2\u2154 g", Fraction(8000, 3)), ("ten g", 10_000), ("fifty g", 50_000),
@@ -384,6 +406,9 @@ def test_signs_and_words_of_amounts_are_read(amount: str, milligrams: int | Frac
         "18 million U.S. adults take aspirin.",
         "Dispense 30 tablets of warfarin.",
         "warfarin in 100 mL",
+        "Give the 160 mg/5 mL suspension of acetaminophen.",
+        "Give 160 mg/5 mL suspension of acetaminophen.",
+        "acetaminophen 160 mg per 5 mL",
         "The risk on warfarin is 3%.",
     ],
 )
@@ -391,9 +416,26 @@ def test_values_strengths_and_other_numbers_are_no_doses(text: str):
     assert doses(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("Give 500 mg/5 mL of aspirin IV now.", 500),
+        ("Push 500 mg / 5 mL aspirin IV.", 500),
+        ("Inject 500 mg per 5 mL of aspirin.", 500),
+        ("Each dose should contain 500 mg of aspirin.", 500),
+    ],
+)
+def test_an_amount_in_a_volume_that_is_given_is_a_dose(text: str, amount: int):
+    assert only(text).high == amount
+
+
 def test_a_percentage_is_a_strength_right_beside_the_drug_alone():
     assert only("hydrocortisone 1% cream").high == 1
     assert only("1% hydrocortisone").high == 1
+    assert only("Apply hydrocortisone cream 25% twice daily.").high == 25
+    assert only("Apply a 25% ointment of hydrocortisone.").high == 25
+    assert only("Apply fluorouracil 50% cream.").mention is not None
+    assert doses("Mortality fell 50% on hydrocortisone.") == []
     assert doses("hydrocortisone helps 70% of patients") == []
 
 

@@ -408,6 +408,13 @@ def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
     [
         ("every 30 minutes", "flag"),
         ("every half hour", "flag"),
+        ("every few hours", "flag"),
+        ("every couple of hours", "flag"),
+        ("every other hour", "violation"),
+        ("every 2 (two) hours", "violation"),
+        ("every ~2 hours", "violation"),
+        ("every 2 waking hours", "violation"),
+        ("x 6 daily", "violation"),
         ("every 30 minutes for 4 doses", "ok"),
         ("20 minutes apart", "flag"),
         ("8/day", "violation"),
@@ -426,6 +433,28 @@ def test_how_often_decides_where_each_dose_is_within_the_limits(often: str, expe
 
 def test_a_small_dose_may_be_given_often_where_a_day_of_them_is_within_the_limit():
     assert verdict("Give theta 1 unit subcutaneously every 30 minutes.") == "ok"
+    assert verdict("Give alpha 40 mg IV every 5 minutes.") == "ok"
+    assert verdict("Take alpha 100 mg every 15 minutes.") == "flag"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Give alpha and beta 20 mg each by mouth.",
+        "Give alpha and beta 20 mg each.",
+        "Give 20 mg each of alpha and beta by mouth.",
+        "Give alpha and beta at 50 mg and 20 mg respectively.",
+        "Give fosinopril and beta 20 mg each.",
+    ],
+)
+def test_an_amount_that_several_drugs_share_is_a_flag(text: str):
+    assert worst(found.verdict for found in findings(text)) == "flag"
+
+
+def test_an_amount_of_one_drug_is_shared_by_none():
+    assert verdict("Take two doses of alpha of 500 mg each.") == "ok"
+    texts = "Take alpha 500 mg and iota 50 mg each morning."
+    assert [found.verdict for found in findings(texts)] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize(
