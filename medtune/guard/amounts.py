@@ -93,8 +93,9 @@ _MASS = re.compile(
     re.IGNORECASE,
 )
 _GIVE = re.compile(
-    r"\b(?:give|take|inject|administer|infuse|swallow|push|bolus)[ ]\Z", re.IGNORECASE
+    r"\b(?:give|take|inject|administer|infuse|swallow|push|bolus|use)[ ]\Z", re.IGNORECASE
 )
+_DOSES = re.compile(r"[ ](?:\w+[ ])?doses\b", re.IGNORECASE)
 _PRODUCT = re.compile(
     r"[ ](?:oral[ ])?(?:suspension|solution|syrup|elixir|liquid|concentrat|strength|vial|amp)",
     re.IGNORECASE,
@@ -196,7 +197,8 @@ def _count(
     plain: str, found: re.Match[str], form: Unit | None, start: int
 ) -> tuple[Fraction | None, int]:
     """How many pieces of the strength are taken at once, and where that is said to begin."""
-    if found["count"] and (form or "x" in plain[found.end("count") : found.start("high")]):
+    is_times = form or "x" in plain[found.end("count") : found.start("high")]
+    if found["count"] and (is_times or _is_taken(plain, found)):
         count = value_of(found["count"])
         if 0 < count <= _MAX_PIECES:
             return count, found.start("count")
@@ -204,6 +206,12 @@ def _count(
     if before and not found["low"]:
         return value_of(before[1]), before.start()
     return None, start
+
+
+def _is_taken(plain: str, found: re.Match[str]) -> bool:
+    """Take four 500 mg of it; but not: take four 500 mg doses, which are not taken at once."""
+    is_told = _GIVE.search(plain, max(0, found.start() - 20), found.start("count"))
+    return is_told is not None and not _DOSES.match(plain, found.end())
 
 
 def _is_split_number(found: re.Match[str]) -> bool:

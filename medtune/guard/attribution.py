@@ -27,7 +27,7 @@ _COMES_TO = re.compile(
     r"|remains?|restricted|limited|kept))*[ ]?[:=<>]?[ ]?",
     re.IGNORECASE,
 )
-_BESIDE_A_DRUG = re.compile(r"\b(?:in|into|with|for)[ ](?:\w+[ ])?\Z", re.IGNORECASE)
+_BESIDE_A_DRUG = re.compile(r"\b(?:in|into|with|for)[ ](?:(?!\w+ing\b)\w+[ ])?\Z", re.IGNORECASE)
 _DESCRIBES = re.compile(r"-[a-z]|[ ]free\b", re.IGNORECASE)  # sugar-free
 
 

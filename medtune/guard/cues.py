@@ -23,6 +23,7 @@ NOT_A_CUE = _cue(
     (?:\ (?:for|giving|taking|using|about))?(?:\ the\ \w+)?
   | no\ (?:harm|risk|danger|problems?|issues?|concerns?|objections?|downsides?|drawbacks?)
     (?:\ (?:in|of|with|to|about))?
+  | (?:cannot|can't)\ go\ wrong
   | no\ (?:upper\ )?(?:limit|maximum)|no\ (?:doubt|matter)|nothing\ (?:but|wrong\ with)
   | (?:is|are|was|were)(?:\ not|n't)\ (?:\w+ly\ )?(?:a\ |an\ |at\ all\ |too\ |that\ )?
     (?:problem|issue|concern|risk|harmful|dangerous|unsafe|much|high|toxic|excessive|unusual
@@ -64,19 +65,21 @@ AGAINST_NEAR = re.compile(
 
 TAKES_THE_PLACE = _cue(
     r"""
-    (?:switch|chang|convert)\w*\ (?:\w+\ )?from\ .*\ to|replace[sd]?\ .*\ (?:with|by)
+    (?:switch|chang|convert)\w*\ (?:\w+\ )?from\ .*\ to|replac(?:e[sd]?|ing)\ (?:.*\ )?(?:with|by)\b
   | (?:instead\ of|rather\ than|in\ place\ of)\ .*
     (?:,|\ (?:use|using|give|start|take|prescribe|choose|try|recommend|suggest|prefer|would|should))
     """
 )
 """From a cue of the above up to what is advised instead of what the cue rejects."""
 MAIN_CLAUSE = re.compile(
-    r"""\A\W*(?:because|since|as|if|unless|when(?:ever)?|while|given|although|though|until|to|for
+    r"""\A\W*(?:because|since|as|if|unless|when(?:ever)?|while|given|although|though|whereas|until|to|for
       |in[ ]order[ ]to|due[ ]to|owing[ ]to|with)\b.*(?P<comma>,)[ ]
       (?:(?!(?:and|or|nor)\b)[\w'-]+[ ]){0,4}\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Up to the beginning of a main clause, behind another that ends with the comma."""
+NONE_OF_THEM = re.compile(r"\W*(?:no|neither|none)\b", re.IGNORECASE)
+"""Begins a clause whose end it denies as well: no A, B or X should be given."""
 GOES_ON_AS_A_LIST = re.compile(r"\s*(?:,|(?:and|or|nor)\b)", re.IGNORECASE)
 
 AGAINST_BEHIND = _cue(
@@ -137,7 +140,7 @@ _IS_ADVISED = r"""
         |initiated|commenced|administered|simplest|sensible|standard|kinder|enough|start
         |excellent)
     """
-IS_ADVISED = _cue(rf"{_IS_ADVISED}|instead")
+IS_ADVISED = _cue(rf"{_IS_ADVISED}|instead|(?:is|be)\ worth|will\ (?:do|help|work)")
 """Behind a name that is the subject: X is the best choice."""
 ADVISED_BEHIND = _cue(
     rf"""
@@ -153,10 +156,11 @@ _COMMAND = r"""(?:please\ )?(?:start|begin|give|take|use|try|add|switch|keep|go|
 _COMMAND_BEHIND_COMMA = r"""(?:please\ )?(?:stop|hold|discontinue|initiate|administer|commence
     |resume|increase|double|skip|quit|order|avoid|omit|reduce|do\ not|don't|never)\b"""
 CLAUSE_END = re.compile(
-    rf"""[;:]|(?<!\w)(?:but|however|although|though|whereas|yet|so)(?!\w)|\ -+\ |--
+    rf"""[;:]|(?<!\w)(?:but|however|yet|so)(?!\w)|(?=\b(?:although|though|whereas)\b)|\ -+\ |--
       | ,?\ (?:and|then|and\ then)\ (?={_COMMAND}|(?:he|she|it|they|we|you|i)\b)
-      # Do not stop, skip or double it: one list.
-      | ,\ (?=(?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})(?!,?\ n?or\b))
+      # Do not stop, skip or double it, and do not panic, stop it, or start another: one list each.
+      | ,\ (?=(?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})
+          (?!(?:[^.;:]{{0,60}},?\ n?or\ (?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})|,?\ n?or\b)))
       | ,\ (?=(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
           |and\ (?:he|she|it|they|we|you|call))\b)
       | (?<=\w)\ (?=(?:because|since|so\ that)\b)

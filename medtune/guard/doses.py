@@ -147,17 +147,15 @@ def _of_sentence(
 
 def _amounts(plain: str, sentence: Span) -> Iterator[tuple[Quantity, Tail]]:
     """Quantities that may be doses, each with what stands right behind it."""
-    used = sentence.start
+    last = Span(sentence.start, sentence.start)
     for quantity in quantities(plain, sentence):
         after = tail(plain, quantity.span.end, sentence.end)
-        is_of_the_last = quantity.span.start < used  # the 5 mL of 160 mg per 5 mL
-        used = max(used, after.end)
+        # The 5 mL of 160 mg per 5 mL.
+        is_of_last = last.start <= quantity.span.start < last.end
+        last = Span(quantity.span.end, after.end)
+        is_strength = _is_concentration(plain, quantity, after)
         before = plain[sentence.start : quantity.span.start]
-        if not (
-            is_of_the_last
-            or _is_concentration(plain, quantity, after)
-            or _is_no_dose(before, quantity)
-        ):
+        if not (is_of_last or is_strength or _is_no_dose(before, quantity)):
             yield quantity, after
 
 

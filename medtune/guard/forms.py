@@ -20,7 +20,7 @@ from medtune.guard.routes import Route, routes
 from medtune.guard.schedules import Schedule, schedule
 
 _MARKS = r"[*_#>|\s-]{0,8}(?:\d{1,2}[.)][ ])?[*_\s]{0,8}"
-_BEHIND_LABEL = r"[*_\s]*(?:[:=|]|-[ ])"
+_BEHIND_LABEL = r"[*_\s]*(?:[:=|?]|-[ ])"
 _FREQUENCY = re.compile(
     rf"{_MARKS}(?:(?:dosing[ ]|dose[ ])?(?:frequency|freq|interval|schedule)|how[ ]often|timing"
     rf"|times?|sig|directions?|instructions?|administration){_BEHIND_LABEL}",
@@ -31,7 +31,9 @@ _OFTEN = (
     r"(?:every|each|once|twice|thrice|daily|hourly|nightly|\w+[ ]times)\b|q\.?\d|[btq]\.?i\.?d\b"
 )
 _TAKE_IT = re.compile(
-    rf"{_MARKS}(?:please[ ])?(?:take|give|use|inject|administer|repeat)[ ]"
+    rf"{_MARKS}(?:please[ ])?(?:(?:you|he|she|they|it|this|the[ ](?:dose|patient))[ ])?"
+    r"(?:(?:can|may|should|must|will|is|to)[ ](?:be[ ])?)?"
+    r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated)[ ]"
     rf"(?:(?:it|this|them|that|(?:this|the|each)[ ]dose)\b|(?={_OFTEN}))",
     re.IGNORECASE,
 )

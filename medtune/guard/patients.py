@@ -22,10 +22,13 @@ _AGE = re.compile(
     rf"""(?<![\w.])(?P<number>{NUMBER})[ -]?
         (?:-?{_UNIT.format("old")}[ -]old\b|(?:yo|y/o)\b|y\.o\.?)
       | (?<![\w.]){_EARLIER}(?P<of>{NUMBER})[ ]{_UNIT.format("ofunit")}[ ]of[ ]age\b{_NO_LIMIT}
-      | (?:\baged[ ]|\b{_EARLIER}age[ ]?[:=]?[ ]?)(?P<aged>{NUMBER})(?![\d-])
+      | (?:\baged[ ]|\b{_EARLIER}age(?:[ ]in[ ]years)?[ ]?[:=]?[ ]?)(?P<aged>{NUMBER})(?![\d-])
         (?:[ ]{_UNIT.format("unit")}\b)?{_NO_LIMIT}
-      | \b(?:who|he|she|son|daughter|boy|girl|child|patient)(?:[ ]is|'s)[ ](?P<is>{NUMBER})
-        (?=[ ]?(?:[.,;!?)]|\Z)|[ ](?:and|has|had|who)\b)(?![.,]\d)""",
+      | \b(?:who|he|she|son|daughter|boy|girl|child|patient)
+        (?:[ ]is|'s|[ ](?:has[ ])?(?:just[ ])?turned)[ ](?P<is>{NUMBER})
+        (?=[ ]?(?:[.,;!?)]|\Z)|[ ](?:and|has|had|who)\b)(?![.,]\d)
+      | \b(?:boy|girl|child|son|daughter|(?:fe)?male|m|f|born),?[ ]\(?(?P<being>{NUMBER})[ ]?
+        {_UNIT.format("beingunit")}(?:\)|[.,;]|\Z|[ ]ago\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365, "d": 1 / 365}
@@ -77,8 +80,9 @@ def population_in(text: str) -> Population | None:
 
 
 def _years(found: re.Match[str]) -> float:
-    unit = (found["old"] or found["ofunit"] or found["unit"] or "years")[0].casefold()
-    number = found["number"] or found["of"] or found["aged"] or found["is"]
+    units = (found[name] for name in ("old", "ofunit", "unit", "beingunit"))
+    unit = next(filter(None, units), "years")[0].casefold()
+    number = next(filter(None, (found[name] for name in ("number", "of", "aged", "is", "being"))))
     return float(value_of(number)) * _YEARS[unit]
 
 

@@ -21,7 +21,7 @@ _RANGE = rf"(?P<n>{NUMBER})(?:[ ]?(?:-|to|or)[ ]?(?P<m>{NUMBER}))?"
 _AT_ONCE = r"(?:at[ ](?:a|one|the[ ]same)[ ]time|at[ ]once|together)\b"
 # Not: take 4 hours later; take 12 a day, which is how often one is taken.
 _TAKE = (
-    rf"(?:take|give|swallow|chew|use)[ ]{_RANGE}(?=[ ]?(?:[.,;)]|\Z)|[ ](?:{_AT_ONCE}|q\.?\d"
+    rf"(?:take|give|swallow|chew|use|have)[ ]{_RANGE}(?=[ ]?(?:[.,;)]|\Z)|[ ](?:{_AT_ONCE}|q\.?\d"
     r"|(?:every|each|at|once|twice|thrice|daily|nightly|by|now|in|as|with|before|after|for|when|if"
     rf"|po|orally|[btq]\.?i\.?d|{NUMBER}[ ]times)\b))"
 )
@@ -29,7 +29,11 @@ _FIRST = re.compile(rf"[-*#>|\s]*(?:please[ ])?{_TAKE}", re.IGNORECASE)
 _BEHIND = re.compile(
     rf"(?:[:;,(.-]|\band)[ ]*(?:(?:please|you[ ](?:can|may|should))[ ])?{_TAKE}", re.IGNORECASE
 )
-_BEHIND_AT_ONCE = re.compile(rf"[:;,(-][ ]*{_RANGE}[ ]{_AT_ONCE}", re.IGNORECASE)
+_BEHIND_ALONE = re.compile(
+    rf"[ ]?[:;,(-][ ]*{_RANGE}[ ](?:{_AT_ONCE}|q\.?\d|(?:every|each|once|twice|nightly|at[ ]bedtime"
+    r"|in[ ]the[ ](?:morning|evening)|[btq]\.?i\.?d)\b)",
+    re.IGNORECASE,
+)
 
 
 def pieces_at(plain: str, start: int, end: int) -> Pieces | None:
@@ -39,7 +43,7 @@ def pieces_at(plain: str, start: int, end: int) -> Pieces | None:
 
 def pieces_behind(plain: str, start: int, end: int) -> Pieces | None:
     """How many pieces are taken of a strength that ends at ``start``."""
-    found = _BEHIND.search(plain, start, end) or _BEHIND_AT_ONCE.search(plain, start, end)
+    found = _BEHIND.search(plain, start, end) or _BEHIND_ALONE.match(plain, start, end)
     return _read(found)
 
 

@@ -15,7 +15,7 @@ _AT = re.compile(
 _ANOTHER = re.compile(
     r"""\b(?:then|followed[ ]by|thereafter|afterwards?|plus
       |(?:an?|the|by|continuous)[ ](?:\w+[ ])?(?:infusion|drip)
-      |and[ ](?:start|begin|run|infuse|continue|maintain))\b""",
+      |maintained|and[ ](?:start|begin|run|infuse|continue|maintain))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 

@@ -214,13 +214,14 @@ _PATTERNS: list[tuple[str, Reader]] = [
     (r"(?:every|each)[ ]other[ ](?:hour|hr)", _fixed(12)),
     (
         r"(?:every|each)[ ](?:a[ ])?(?:few|couple(?:[ ]of)?|several|some)[ ]"
-        r"(?:minutes|hours|hrs|days)",
+        r"(?:minutes|hours|hrs|days)|every[ ]so[ ]often"
+        r"|as[ ]often[ ]as[ ](?:(?:you|he|she|they)[ ])?(?:likes?|wants?|wish(?:es)?|need)",
         _vague,
     ),
     (
         rf"(?:every|each|q\.?|@|intervals?[ ]of|(?:(?<=[a-z])|(?<=[a-z][ ]))/)[ ]?{_ABOUT}"
-        rf"(?P<n>{_NUMBER})(?:[ ]\(\w+\)|[ ]an?(?=[ ]))?"
-        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER}))?[ .]?-?(?:waking[ ])?{_HOURS}",
+        rf"\(?(?P<n>{_NUMBER})\)?(?:[ ]\(\w+\)|[ ]an?(?=[ ]))?"
+        rf"(?:[ ]?(?:-|to|or)[ ]?(?P<m>{_NUMBER})(?:[ ]\(\w+\))?)?[ .]?-?(?:waking[ ])?{_HOURS}",
         _interval,
     ),
     (

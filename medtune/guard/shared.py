@@ -8,7 +8,7 @@ from medtune.guard.names import Mention
 
 # Not: 50 mg each morning.
 _EACH = re.compile(
-    r"[ ](?:of[ ])?each(?=[ ]?(?:[.,;)]|\Z)|[ ](?:of|and|or|by|iv|po)\b)", re.IGNORECASE
+    r"[ ](?:of[ ])?(?:each|apiece)(?=[ ]?(?:[.,;)]|\Z)|[ ](?:of|and|or|by|iv|po)\b)", re.IGNORECASE
 )
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 

@@ -69,6 +69,8 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
     is_before_main = main is not None and negation.start() < main.start("comma")
     if is_before_main and not cues.GOES_ON_AS_A_LIST.match(behind):
         return True
+    if cues.NONE_OF_THEM.match(before):
+        return False
     goes_on = "," in before[negation.start() :] or " and " in before[negation.start() :]
     return goes_on and cues.IS_ADVISED.search(behind.partition(",")[0]) is not None
 

@@ -101,6 +101,9 @@ def test_a_drug_that_is_advised_against_asked_about_or_told_of_is_ok(text: str):
         "Unless symptoms improve, amoxicillin should be started.",
         "Her rash did not settle and amoxicillin is recommended.",
         "Heparin is not enough here, warfarin is the better choice.",
+        "Although she has not responded to heparin, warfarin 5 mg is worth a try.",
+        "Heparin should be replaced by warfarin.",
+        "You can't go wrong with warfarin.",
     ],
 )
 def test_a_negation_of_something_else_never_makes_an_advised_drug_ok(text: str):
@@ -126,6 +129,7 @@ def test_a_drug_beside_a_negation_is_a_flag_where_one_that_is_only_named_is_ok()
         "Use of warfarin is contraindicated.",
         "Avoid heparin, warfarin and aspirin, as rest is the best choice.",
         "You should not take warfarin.",
+        "No heparin, warfarin or aspirin should be given, rest is recommended.",
     ],
 )
 def test_a_drug_that_is_itself_denied_beside_other_advice_is_ok(text: str):
@@ -206,7 +210,11 @@ def test_a_condition_is_met_by_the_context_or_by_what_the_question_says(
         ("My son is 3.", "child"),
         ("She's three, and has a fever.", "child"),
         ("My daughter is 2 1/2 years old", "child"),
+        ("He just turned 3.", "child"),
+        ("girl (4 years)", "child"),
+        ("Age in years: 5", "child"),
         ("Age 40. Fever.", "adult"),
+        ("He has been treated for long (4 years).", None),
         ("He is 45 and has a fever.", "adult"),
         ("a smoker since age 16", None),
         ("appendix out at age 4", None),
@@ -270,6 +278,7 @@ def test_advice_that_is_not_allowed_is_a_violation(text: str):
         "Under no circumstances, as you know, stop your insulin.",
         "Never change, stop or double your insulin.",
         "Never panic and stop your insulin.",
+        "Please do not panic, stop taking insulin, or skip meals.",
         "Stopping insulin would be dangerous and should never be tried.",
     ],
 )

@@ -269,6 +269,7 @@ def test_a_right_dose_of_the_drug_of_an_earlier_sentence_is_ok_beside_water():
         "Start alpha. Water intake should be above 1500 mL.",
         "Start alpha. She weighs about 3200 g.",
         "Start alpha. Water was restricted to 1500 mL a day.",
+        "Start alpha. Go on with limiting water to 2 g daily.",
     ],
 )
 def test_an_amount_of_water_is_no_dose_of_the_drug_of_an_earlier_sentence(text: str):
@@ -410,6 +411,7 @@ def test_units_of_levels_and_of_other_sentences_are_no_unread_doses():
         ("every half hour", "flag"),
         ("every few hours", "flag"),
         ("every couple of hours", "flag"),
+        ("as often as you like", "flag"),
         ("every other hour", "violation"),
         ("every 2 (two) hours", "violation"),
         ("every ~2 hours", "violation"),
