@@ -199,12 +199,7 @@ def _dose(
     found, used = _schedule(window, is_change=is_change)
     if not is_change and earlier and _goes_on(window, earlier[-1]) and found is None:
         is_maximum, found = True, Schedule(None, None, days=1)
-    found = found or Schedule(None, None)
-    said = _num_doses_before(window)
-    if said and found.days == 1 and not after.days:
-        found, said = Schedule(Fraction(said), Fraction(said)), None  # 8 doses of 1 g a day
-    if after.days == 1 and found.num_doses == 1:
-        found = Schedule(Fraction(1), Fraction(1))  # 4 g/day as a single dose
+    found = _of_each_dose(window, found or Schedule(None, None))
     days = after.days or found.days
     if is_maximum and found.high is None and days is None and not after.minutes:
         around = window.plain[window.start : window.end]
@@ -225,7 +220,7 @@ def _dose(
         times_high=times[1],
         is_vague=found.is_vague,
         total_days=days,
-        num_doses=found.num_doses or num_doses(window.plain, after.end, window.end) or said,
+        num_doses=found.num_doses or num_doses(window.plain, after.end, window.end),
         route=_route(window, after),
         within_minutes=_within_minutes(window.plain, after.end, window.end),
         is_maximum=is_maximum,
@@ -260,12 +255,21 @@ def _times(
     return found.low, found.high
 
 
-def _num_doses_before(window: _Window) -> int | None:
-    """How many doses are said before an amount: eight doses of 1 g; eight 1 g doses."""
-    found = _DOSES_OF.search(window.before)
-    if not found and _DOSES_BEHIND.match(window.plain, window.tail.end, window.end):
-        found = _COUNT_BEFORE.search(window.before)
-    return int(value_of(found["count"])) or None if found else None
+def _of_each_dose(window: _Window, found: Schedule) -> Schedule:
+    """How often an amount is given, where a text says that it is the one of each dose.
+
+    Eight doses of 1 g a day; eight 1 g doses; 4 g/day as a single dose.
+    """
+    days = window.tail.days
+    if days == 1 and found.num_doses == 1:
+        return Schedule(Fraction(1), Fraction(1))
+    said = _DOSES_OF.search(window.before)
+    if not said and _DOSES_BEHIND.match(window.plain, window.tail.end, window.end):
+        said = _COUNT_BEFORE.search(window.before)
+    count = int(value_of(said["count"])) if said else 0
+    if count and found.days == 1 and not days:
+        return Schedule(Fraction(count), Fraction(count))
+    return found._replace(num_doses=found.num_doses or count or None)
 
 
 def _is_sum(window: _Window, owner: Owner, earlier: Sequence[Dose]) -> bool:

@@ -32,18 +32,19 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     written_before, written_behind = _clause_around(plain, sentence, place)
     before, behind = _without_lookalikes(written_before), _without_lookalikes(written_behind)
     negations = [] if is_maximum else list(_negations(before))
-    if cues.AGAINST_RIGHT_BEHIND.match(behind):
+    others = [found for found in negations if _is_of_other(found, before, behind)]
+    is_against = cues.AGAINST_BEHIND.search(behind) is not None
+    is_urged = cues.URGED.search(before + plain[place.start : place.end]) is not None
+    if cues.AGAINST_RIGHT_BEHIND.match(behind) or len(others) < len(negations):
         return "against"
-    if cues.AGAINST_BEHIND.search(behind):
-        is_urged = cues.URGED.search(before + plain[place.start : place.end])
-        return "mixed" if is_urged and not negations else "against"
-    if negations:
-        is_of_others = all(_is_of_other(found, before, behind) for found in negations)
-        return "mixed" if is_of_others else "against"
+    if is_against and (negations or not is_urged):
+        return "against"
     if plain[sentence.start : sentence.end].rstrip("\"')").endswith("?"):
         return "asked"
-    if cues.REPORTED_BEFORE.search(before):
+    if cues.REPORTED_BEFORE.search(_main_clause(before)):
         return "reported"
+    if negations or is_against:
+        return "mixed"
     # Such a clause ends with a comma: before starting, check; if you feel worse, stop.
     if cues.OPEN_BEFORE.search(before.rpartition(",")[2]):
         return "open"
@@ -73,6 +74,12 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
         return False
     goes_on = "," in before[negation.start() :] or " and " in before[negation.start() :]
     return goes_on and cues.IS_ADVISED.search(behind.partition(",")[0]) is not None
+
+
+def _main_clause(before: str) -> str:
+    """What stands before a place without a clause before that: as she took A, X is started."""
+    main = cues.MAIN_CLAUSE.match(before)
+    return before[main.start("comma") :] if main else before
 
 
 def _clause_around(plain: str, sentence: Span, place: Span) -> tuple[str, str]:

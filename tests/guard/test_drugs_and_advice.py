@@ -104,6 +104,8 @@ def test_a_drug_that_is_advised_against_asked_about_or_told_of_is_ok(text: str):
         "Although she has not responded to heparin, warfarin 5 mg is worth a try.",
         "Heparin should be replaced by warfarin.",
         "You can't go wrong with warfarin.",
+        "As she has taken heparin and did not respond, warfarin 5 mg is the next choice.",
+        "Since he took heparin last week, warfarin 5 mg is recommended.",
     ],
 )
 def test_a_negation_of_something_else_never_makes_an_advised_drug_ok(text: str):
@@ -130,6 +132,8 @@ def test_a_drug_beside_a_negation_is_a_flag_where_one_that_is_only_named_is_ok()
         "Avoid heparin, warfarin and aspirin, as rest is the best choice.",
         "You should not take warfarin.",
         "No heparin, warfarin or aspirin should be given, rest is recommended.",
+        "Should I switch from heparin to warfarin?",
+        "He was switched from heparin to warfarin last year.",
     ],
 )
 def test_a_drug_that_is_itself_denied_beside_other_advice_is_ok(text: str):
