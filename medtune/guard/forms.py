@@ -33,8 +33,10 @@ _OFTEN = (
 _TAKE_IT = re.compile(
     rf"{_MARKS}(?:please[ ])?(?:(?:you|he|she|they|it|this|the[ ](?:dose|patient))[ ])?"
     r"(?:(?:can|may|should|must|will|is|to)[ ](?:be[ ])?)?"
-    r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated)[ ]"
-    rf"(?:(?:it|this|them|that|(?:this|the|each)[ ]dose)\b|(?={_OFTEN}))",
+    r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated|do)"
+    r"(?:[ ](?:it|this|them|that|(?:this|the|each)[ ]dose))?"
+    r"(?:[ ](?:again|up[ ]to|as[ ]needed|orally|by[ ]mouth|iv|im|sc|with[ ](?:food|water|milk)))*"
+    rf"[ ](?={_OFTEN}|(?:at|in[ ]the|with[ ]meals|before|after)\b)",
     re.IGNORECASE,
 )
 _OFTEN_ALONE = re.compile(rf"{_MARKS}(?={_OFTEN})", re.IGNORECASE)

@@ -23,6 +23,7 @@ _AT_ONCE = r"(?:at[ ](?:a|one|the[ ]same)[ ]time|at[ ]once|together)\b"
 _TAKE = (
     rf"(?:take|give|swallow|chew|use|have)[ ]{_RANGE}(?=[ ]?(?:[.,;)]|\Z)|[ ](?:{_AT_ONCE}|q\.?\d"
     r"|(?:every|each|at|once|twice|thrice|daily|nightly|by|now|in|as|with|before|after|for|when|if"
+    r"|on|tonight|today|this|right|immediately|stat|until|more|then"
     rf"|po|orally|[btq]\.?i\.?d|{NUMBER}[ ]times)\b))"
 )
 _FIRST = re.compile(rf"[-*#>|\s]*(?:please[ ])?{_TAKE}", re.IGNORECASE)

@@ -104,9 +104,12 @@ _HOURS = r"(?P<unit>minutes?|mins?|hours?|hrs?|hr|h|days?|d|weeks?|wks?|months?)
 Reader = Callable[[re.Match[str]], Schedule]
 
 
+_SPANS = {"h": Fraction(1, 24), "w": Fraction(7), "f": Fraction(14), "m": Fraction(30)}
+"""Days of a span of time, by its first letter."""
+
+
 def _times(found: re.Match[str]) -> Schedule:
-    spans = {"h": Fraction(1, 24), "w": 7, "f": 14, "m": 30}
-    per_days = spans.get((found["span"] or "d")[0].casefold(), 1)
+    per_days = _SPANS.get((found["span"] or "d")[0].casefold(), Fraction(1))
     low, high = _range(found)
     return Schedule(low / per_days, high / per_days)
 

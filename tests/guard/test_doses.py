@@ -483,6 +483,8 @@ def test_a_dose_belongs_to_the_nearest_drug_of_its_sentence(text: str, drugs: st
         ("Aspirin 300 mg. To be taken every 6 hours.", 300, 1200, None),
         ("Aspirin 300 mg. You can take it every 6 hours.", 300, 1200, None),
         ("Aspirin 300 mg tablets. Take 2 every 6 hours.", 600, 2400, "oral"),
+        ("Take aspirin 300 mg. Do this every 6 hours.", 300, 1200, None),
+        ("Take aspirin 300 mg. Take it easy and drink every 6 hours.", 300, None, None),
         ("Take aspirin 300 mg. Every 6 hours check the pulse.", 300, None, None),
         ("Take aspirin 300 mg. Check the pulse. Take it every 6 hours.", 300, None, None),
         ("Take aspirin 300 mg. Measure the pressure every 6 hours.", 300, None, None),
