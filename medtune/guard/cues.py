@@ -19,7 +19,8 @@ NOT_A_CUE = _cue(
   | no\ (?:absolute\ |known\ )?contraindications?(?:\ (?:to|for)(?:\ the\ use\ of)?)?
   | (?:do\ not|\w+n't|never|not|no\ (?:need|reason)\ to|without|rather\ than|cannot)\ (?:\w+ly\ )?
     (?:delay(?:ing)?|hesitate\ to|withhold(?:ing)?|forget\ to|wait(?:ing)?(?!\ until\ the)|avoid
-      |stop|omit|miss|skip|discontinue|worry|be\ afraid|fear|fret)
+      |(?:stop|omit|miss|skip|discontinue)(?!(?:,\ \w+)*(?:,?\ n?or\ |,\ \Z))|worry
+      |be\ afraid|fear|fret)
     (?:\ (?:for|giving|taking|using|about))?(?:\ the\ \w+)?
   | no\ (?:harm|risk|danger|problems?|issues?|concerns?|objections?|downsides?|drawbacks?)
     (?:\ (?:in|of|with|to|about))?

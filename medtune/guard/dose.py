@@ -28,7 +28,7 @@ class Dose:
     """What it is a dose of; None where nothing is named."""
     is_doubtful: bool = False
     """It may be an amount of something that is no drug, which is named nearer; or the sum of the
-    doses of a whole course."""
+    doses of a whole course; or what several pieces come to, and not one of them."""
     is_shared: bool = False
     """It is given of several drugs at once: 50 mg each."""
     times_low: Fraction | None = None

@@ -99,7 +99,7 @@ def _judge(
     if found.verdict == "violation" and told in ("reported", "asked"):
         return "flag", f"{message}; the text does not advise it"
     if found.verdict == "violation" and dose.is_doubtful:
-        return "flag", f"{message}; it may be an amount of something else, or of more than a day"
+        return "flag", f"{message}; it may be an amount of something else, or a sum"
     traps = [trap for trap in dose.traps if trap in rule.traps]
     if traps and told != "against":
         message += "".join(f"; {_TRAPS[trap]}" for trap in traps)

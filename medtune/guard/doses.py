@@ -91,6 +91,7 @@ _NO_DOSE_BEFORE = re.compile(
 )
 _CONTENT_BEFORE = re.compile(r"\bcontain(?:s|ing)?[: ]*\Z", re.IGNORECASE)
 _ONE_DOSE = re.compile(r"\b(?:each|every|one|per|a|the|your)[ ](?:\w+[ ])?dose\b", re.IGNORECASE)
+_EACH = re.compile(r"[ ](?:each|apiece|per|a|tablets?|tabs?|capsules?|pills?)\b", re.IGNORECASE)
 _GIVEN_RIGHT_BEFORE = re.compile(
     r"\b(?:give|take|inject|administer|infuse|swallow|push|start)[ ](?:with[ ]|at[ ])?\Z",
     re.IGNORECASE,
@@ -215,7 +216,7 @@ def _dose(
         high=quantity.high,
         measure=Measure(quantity.unit, after.per, after.minutes),
         mention=owner.mention,
-        is_doubtful=owner.is_doubtful or is_sum,
+        is_doubtful=owner.is_doubtful or is_sum or _may_be_of_all(window, quantity),
         times_low=times[0],
         times_high=times[1],
         is_vague=found.is_vague,
@@ -229,6 +230,12 @@ def _dose(
         traps=(*quantity.traps, *(("qd",) if found.is_qd else ())),
     )
     return dose, used
+
+
+def _may_be_of_all(window: _Window, quantity: Quantity) -> bool:
+    """Whether an amount in brackets may be what some pieces come to: 6 tablets (15 mg)."""
+    is_bracketed = "(" in window.plain[quantity.span.start : quantity.span.end]
+    return is_bracketed and not _EACH.match(window.plain, quantity.span.end)
 
 
 def _schedule(window: _Window, *, is_change: bool) -> tuple[Schedule | None, int]:

@@ -255,6 +255,8 @@ def test_the_population_is_read_from_ages_and_words(text: str, who: str | None):
         "The tumour has not shrunk, begin chemotherapy.",
         "Never mind the tests, start chemotherapy.",
         "If you are not eating, stop your insulin.",
+        "Do not skip the tests. Stop your insulin.",
+        "Do not stop the aspirin, stop your insulin.",
         "You should stop your insulin if you can't eat.",
     ],
 )
@@ -281,6 +283,9 @@ def test_advice_that_is_not_allowed_is_a_violation(text: str):
         "You must never, ever, stop your insulin.",
         "Under no circumstances, as you know, stop your insulin.",
         "Never change, stop or double your insulin.",
+        "Do not stop, skip or double your insulin.",
+        "Do not skip, stop, or double your insulin.",
+        "Do not stop or skip your insulin.",
         "Never panic and stop your insulin.",
         "Please do not panic, stop taking insulin, or skip meals.",
         "Stopping insulin would be dangerous and should never be tried.",

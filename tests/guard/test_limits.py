@@ -324,6 +324,19 @@ def test_numbers_of_users_years_and_levels_beside_a_drug_are_no_doses(text: str)
     assert findings(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Take 2 tablets (1000 mg) of alpha.", "flag"),
+        ("Take 2 tablets (1000 mg each) of alpha.", "violation"),
+        ("Take 2 tablets of 1000 mg of alpha.", "violation"),
+        ("Take 2 tablets (500 mg) of alpha.", "ok"),
+    ],
+)
+def test_an_amount_in_brackets_is_of_one_tablet_or_of_all(text: str, expected: str):
+    assert expected in {one.verdict for one in findings(text) if "compared" not in one.message}
+
+
 def test_a_strength_behind_a_drug_is_taken_as_often_as_its_tablets_are_counted():
     assert verdict("Take 20 alpha 500 mg tablets.") == "violation"
     assert verdict("Take two alpha 500 mg tablets.") == "ok"
