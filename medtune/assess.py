@@ -24,7 +24,9 @@ from medtune.records import Example, Progress, ScoreReport
 from medtune.scoring import Engine, LocalEngine, ResponseCache, local_conditions
 
 RESPONSES = "responses"
-"""Folder of kept answers in medtune's cache; hidden in a run whose rows are private."""
+"""Folder of kept answers in medtune's cache."""
+PRIVATE_RESPONSES = ".responses"
+"""The same in a run, of answers that no other run may take: of rows of patients, of servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +72,11 @@ class Panel:
 
 
 @contextmanager
-def answering(panel: Panel, run: Path) -> Iterator[Callable[[bool], Mapping[str, Engine]]]:
-    """Who answers, in private or not. What is private stays in the run, and goes with the block.
+def answering(panel: Panel, private: Path) -> Iterator[Callable[[bool], Mapping[str, Engine]]]:
+    """Who answers, in private or not. What is private is kept in a folder that goes with the block.
 
     An exception, such as that of a stopped process, leaves them for the next try.
     """
-    private = run / f".{RESPONSES}"
     shared: dict[bool, dict[str, Engine]] = {}
 
     def engines(is_private: bool) -> Mapping[str, Engine]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medtune import models, provenance
-from medtune.assess import Panel, answering, score_sets
+from medtune.assess import PRIVATE_RESPONSES, Panel, answering, score_sets
 from medtune.data import Encoder
 from medtune.digests import write_json
 from medtune.evaluation.items import ItemSet, suite_items
@@ -28,7 +28,7 @@ from medtune.records import Evaluation, Progress, Silent
 from medtune.report import write_report
 from medtune.runs import DEFAULT_PARENT, FINISHED, begin, open_run
 from medtune.subject import Subject, TemplateName, find_subject
-from medtune.training_rows import read_training_rows
+from medtune.training_rows import is_of_patients, read_training_rows
 
 BEGUN = "evaluation.json"
 DEFAULT_SEED = 17
@@ -55,6 +55,7 @@ def evaluate(
     seed: int | None = None,
     name: str | None = None,
     out: Path | str | None = None,
+    private: bool = False,
     resume: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
@@ -73,6 +74,8 @@ def evaluate(
         seed: Of draws; None: the run's, or 17.
         name: Of the folder of results; None: suite and protocol.
         out: Folder in which the subject's folder is; the run's own, or ``runs`` by default.
+        private: The adapter learned rows of patients, and what it writes is kept nowhere. Its own
+            run says so (data.private); this is for an adapter outside of it.
         resume: Continue one that was stopped; items that were answered are not asked again.
         offline: Reach for no network.
         progress: Where to report.
@@ -93,7 +96,10 @@ def evaluate(
         encoder=encoder, prompts=load_prompts(section.prompt), section=section, seed=seed,
         dtype=found.base.dtype,
     )  # fmt: skip
-    item_sets, digests = read_suite(loaded, section, data=data, offline=offline, progress=progress)
+    is_private = private or is_of_patients(found)
+    item_sets, digests = read_suite(
+        loaded, section, data=data, is_private=is_private, offline=offline, progress=progress
+    )
     names = ("base", "adapter") if found.adapter else ("base",)
 
     def arms(items: ItemSet) -> Sequence[Arm]:
@@ -102,6 +108,7 @@ def evaluate(
     for items in item_sets:
         examiner.require_fit(items, arms(items)[0], found.located.context_tokens)
     begun = _conditions(found, loaded, section, seed, digests)
+    begun |= {"private": True} if is_private else {}
     place = _place(found, out)
     with open_run(name or default_name(loaded, section), place, resume=resume) as folder:
         begin(folder / BEGUN, begun, resume=resume)
@@ -109,7 +116,7 @@ def evaluate(
         rows, notes = read_training_rows(found, offline=offline, progress=progress)
         training = None if rows is None else rows.train
         panel = _load(found, section, encoder)
-        with answering(panel, folder) as engines:
+        with answering(panel, folder / PRIVATE_RESPONSES) as engines:
             reports = score_sets(examiner, item_sets, arms, engines, training, progress)
         evaluation = Evaluation(
             suite=loaded.name,
@@ -125,6 +132,7 @@ def read_suite(
     section: Evaluate,
     *,
     data: str | Path | None,
+    is_private: bool = False,
     offline: bool,
     progress: Progress,
 ) -> tuple[list[ItemSet], dict[str, str]]:
@@ -138,7 +146,7 @@ def read_suite(
         found = read_set(part, offline=offline, data_path=data)
         for note in found.notes:
             progress.say(note)
-        items = suite_items(found, section)
+        items = suite_items(found, section, is_private=is_private)
         progress.say(f"{items.name}: {items.described}")
         item_sets.append(items)
         digests[part.name] = found.sha256

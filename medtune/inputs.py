@@ -160,7 +160,7 @@ def _item_sets(
             digests[f"suite {suite.name}: {section.name}"] = {
                 "file": rows.file, "sha256": rows.sha256
             }  # fmt: skip
-            found.append(suite_items(rows, recipe.evaluate))
+            found.append(suite_items(rows, recipe.evaluate, is_private=recipe.data.private))
     if repeated := [n for n, c in Counter(items.name for items in found).items() if c > 1]:
         raise RecipeError(
             f"evaluate.suites: two sets are called {repeated[0]}; the recipe's own test rows are "

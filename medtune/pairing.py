@@ -24,6 +24,8 @@ from medtune.records import Figure, PairedOutcome, ProbeReport, ProbeResult, Pro
 from medtune.scoring import LocalEngine
 from medtune.training_rows import TrainingRows
 
+PRIVATE_PAIRS = ".probe_responses"
+"""Folder of kept answers to probes in a run whose rows are private."""
 PRIVACY_SEED = 17
 """Of which rows and which made-up secrets are taken."""
 REPEAT = {"quick": 24, "full": 64, "confirm": 64}
@@ -45,7 +47,8 @@ def answering_pairs(panel: Panel, run: Path, *, is_private: bool) -> Iterator[Ar
         is_private: The adapter learned rows of patients, and its answers may hold them: they stay
             in the folder and go with the block, unless an exception ends it. The base's are kept.
     """
-    with answering(panel, run) as engines:
+    # In a folder of its own: scores of the same run remove theirs.
+    with answering(panel, run / PRIVATE_PAIRS) as engines:
         again = _live(panel, is_adapter_on=False)
         yield Arms(
             base=engines(False)["base"],

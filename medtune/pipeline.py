@@ -16,7 +16,7 @@ from typing import Any
 from peft import PeftModel
 
 from medtune import models, provenance, seeds, training
-from medtune.assess import Panel, answering, score_sets
+from medtune.assess import PRIVATE_RESPONSES, Panel, answering, score_sets
 from medtune.card import write_card
 from medtune.data import Prepared, token_ids
 from medtune.data.canaries import FILE_NAME as CANARIES
@@ -363,7 +363,7 @@ def _score(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Evalu
         progress.say("the data has no test rows: nothing is scored (see data.test_fraction)")
         return None
     recipe = inputs.recipe
-    with answering(panel, run) as engines:
+    with answering(panel, run / PRIVATE_RESPONSES) as engines:
         reports = score_sets(
             inputs.examiner,
             inputs.item_sets,
@@ -407,7 +407,7 @@ def _probe(panel: Panel, inputs: Inputs, run: Path, progress: Progress) -> Probe
             panel, families, rows, settings, arms, log=log_outcomes(run),
             absent=absent_sets(section.suite, section.probes, data), data=data, progress=progress,
         )  # fmt: skip
-    write_probes(report, run)
+        write_probes(report, run)
     return report
 
 

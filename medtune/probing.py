@@ -114,6 +114,8 @@ def probe(
     settings = {"suite": called, "batch_size": batch_size, "repeat": REPEAT[called], "limit": limit}
     with open_run(name or called, _place(subject, out), resume=resume) as folder:
         conditions = _conditions(subject, families, settings)
+        # A run that was begun in public is not continued in private, nor the other way round.
+        conditions |= {"private": True} if is_private else {}
         sealed = {family.name: family.plan.confirm_sha256 or "" for family in families}
         # A folder of that name is no run that was asked: it may have been made by hand.
         is_begun = resume and (folder / BEGUN).is_file()
@@ -124,19 +126,21 @@ def probe(
         started = provenance.now()
         rows, notes = read_training_rows(subject, offline=offline, progress=progress)
         panel = _load(subject, batch_size)
+        # What cannot be asked takes no name, and does not use up the one opening.
+        require_askable(families, panel.encoder, subject.located.context_tokens)
         if not is_begun:
-            # What cannot be asked takes no name, and does not use up the one opening.
-            require_askable(families, panel.encoder, subject.located.context_tokens)
             if confirm is not None:
-                record_opened(confirm, conditions["adapter_digest"], sealed)
+                require_unopened(confirm, conditions["adapter_digest"], sealed)
             begin(folder / BEGUN, conditions, resume=False)
+        if confirm is not None:
+            record_opened(confirm, conditions["adapter_digest"], sealed)
         with answering_pairs(panel, folder, is_private=is_private) as arms:
             report = probe_report(
                 panel, families, rows, settings, arms, log=log_outcomes(folder),
                 unknown="; ".join(notes), absent=absent_sets(called, probes, data), data=data,
                 progress=progress,
             )  # fmt: skip
-        write_probes(report, folder)
+            write_probes(report, folder)
         record = {
             "started": started,
             "finished": provenance.now(),

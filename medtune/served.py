@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medtune import models, provenance
-from medtune.assess import RESPONSES, score_sets
+from medtune.assess import PRIVATE_RESPONSES, score_sets
 from medtune.data import Encoder
 from medtune.digests import remove_folder
 from medtune.errors import RecipeError
@@ -91,7 +91,7 @@ def evaluate_served(
     with open_run(name or default_name(loaded, section), place, resume=resume) as run:
         begin(run / BEGUN, begun, resume=resume)
         started = provenance.now()
-        answers = run / f".{RESPONSES}"
+        answers = run / PRIVATE_RESPONSES
         engine = ServerEngine(
             server, model, encoder.tokenizer, batch_size=section.batch_size,
             kept=ResponseCache(answers, begun), offline=offline, progress=progress,

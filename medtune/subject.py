@@ -63,7 +63,7 @@ def find_subject(
     """
     adapter = _adapter(name)
     manifest = None if adapter is None else models.read_manifest(adapter)
-    run = adapter.parent if adapter and (adapter.parent / lock.FILE_NAME).is_file() else None
+    run = None if adapter is None else _run_of(adapter)
     section = _base(name, run, manifest, base)
     changes = {"dtype": dtype, "quantization": quantization}
     section = section.model_copy(update={k: v for k, v in changes.items() if v is not None})
@@ -84,6 +84,12 @@ def find_subject(
         template=chosen,
         pad_id=choose_pad_id(tokenizer, stops),
     )
+
+
+def _run_of(adapter: Path) -> Path | None:
+    """The run that an adapter lies in, also where a link or ``.`` names the adapter."""
+    places = (adapter.parent, adapter.resolve().parent)
+    return next((place for place in places if (place / lock.FILE_NAME).is_file()), None)
 
 
 def _adapter(name: str) -> Path | None:

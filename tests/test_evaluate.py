@@ -215,6 +215,49 @@ def test_suites_of_a_recipe_are_scored_after_its_own_rows(run: Path, suite: Path
 # Stopped, resumed, repeated
 
 
+REASONED = Evaluate(protocol="cot", max_new_tokens=4, limit=6)
+
+
+def require_nothing_kept(folder: Path, cache: Path) -> None:
+    """The exam was asked in writing, and no text of it is left."""
+    rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    asked = [(row["texts"], row["question"]) for row in rows if row["set"] == "exam"]
+    assert len(asked) == 2 * REASONED.limit
+    assert set(asked) == {(None, "")}
+    kept = "".join(file.read_text() for file in (cache / "responses").glob("*.jsonl"))
+    assert '"text"' not in kept
+    assert not list(folder.rglob(".responses"))
+
+
+def test_what_an_adapter_of_patients_rows_writes_is_kept_nowhere(
+    run: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MEDTUNE_CACHE", str(tmp_path / "cache"))
+    asked = REASONED.model_dump(include={"protocol", "max_new_tokens", "limit"})
+    values = recipe(
+        run.parents[1] / "base", run.parents[1] / "rows", data={"private": True},
+        train={"max_steps": 2}, evaluate={"few_shot": 0, "suites": [str(suite)]} | asked,
+    )  # fmt: skip
+    trained = medtune.train(write_recipe(tmp_path / "private.yaml", values), out=tmp_path)
+    require_nothing_kept(trained.path, tmp_path / "cache")
+    # A link lies in no run by its name, and the adapter that it leads to does.
+    (tmp_path / "link").symlink_to(trained.adapter)
+    found = medtune.evaluate(tmp_path / "link", suite, REASONED)
+    require_nothing_kept(found.path, tmp_path / "cache")
+
+
+def test_an_adapter_outside_its_run_is_said_to_have_learned_patients_rows(
+    run: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MEDTUNE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(run / "adapter", tmp_path / "moved")
+    found = medtune.evaluate(
+        tmp_path / "moved", suite, REASONED, base=str(run.parents[1] / "base"), dtype="float32",
+        out=tmp_path, private=True,
+    )  # fmt: skip
+    require_nothing_kept(found.path, tmp_path / "cache")
+
+
 def test_a_killed_evaluation_continues_to_the_same_files_and_repeats_nothing(
     own_run: Path, suite: Path, tmp_path: Path
 ):

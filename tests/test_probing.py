@@ -243,7 +243,7 @@ def test_what_an_adapter_of_patients_rows_writes_is_kept_nowhere(
     conditions = [json.loads(file.read_text().splitlines()[0])["conditions"]
                   for file in (cache / "responses").glob("*.jsonl")]  # fmt: skip
     assert [one["adapter"] for one in conditions] == ["none"]
-    assert not list(found.path.rglob(".responses"))
+    assert not list(found.path.rglob(".*responses"))
 
 
 def test_a_stopped_run_keeps_what_an_adapter_of_patients_rows_wrote_in_its_own_folder(
@@ -257,7 +257,7 @@ def test_a_stopped_run_keeps_what_an_adapter_of_patients_rows_wrote_in_its_own_f
     with pytest.raises(KeyboardInterrupt):
         probed(own_run, site, suite="full", private=True)
     stopped = own_run / "probes" / "full"
-    assert list((stopped / ".responses").glob("*.jsonl"))
+    assert list((stopped / ".probe_responses").glob("*.jsonl"))
     # What was found so far can be looked at, without a text in it.
     so_far = [json.loads(line) for line in (stopped / SO_FAR).read_text().splitlines()]
     assert [row["id"] for row in so_far] == [f"item-{n}" for n in range(24)]
@@ -270,6 +270,44 @@ def test_a_stopped_run_keeps_what_an_adapter_of_patients_rows_wrote_in_its_own_f
     }  # fmt: skip
 
 
+def test_a_run_that_is_private_is_not_continued_in_public_or_the_other_way_round(
+    own_run: Path, site: Path
+):
+    for private in (True, False):
+        found = probed(own_run, site, private=private, name=f"private-{private}")
+        (found.path / "provenance.json").unlink()
+        with pytest.raises(DriftError, match="private: "):
+            probed(own_run, site, private=not private, name=found.path.name, resume=True)
+
+
+def test_training_that_stops_at_its_probes_keeps_their_private_answers(
+    own_run: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = own_run.parents[1]
+    values = recipe(
+        folder / "base", folder / "rows", data={"private": True}, train={"max_steps": 2}
+    )
+    values["probe"] = {"suite": "full", "probes": ["ours"], "folders": [str(site)]}
+    file = write_recipe(tmp_path / "recipe.yaml", values)
+    monkeypatch.setattr("medtune.pipeline.write_probes", stop)
+    with pytest.raises(KeyboardInterrupt):
+        medtune.train(file, out=tmp_path)
+    [answers] = (tmp_path / "tiny" / ".probe_responses").glob("*.jsonl")
+    before = answers.read_bytes()
+    seen: list[bytes] = []
+    monkeypatch.setattr(
+        "medtune.pipeline.write_probes", lambda *_: seen.append(answers.read_bytes())
+    )
+    done = medtune.train(file, out=tmp_path, resume=True)
+    # Scored anew on the way, it asked the adapter no probe a second time.
+    assert seen == [before]
+    assert done.probes is not None
+    assert not list(done.path.glob(".*"))
+
+
 @pytest.mark.parametrize("suite", ["quick", "confirm"])
 def test_what_a_suite_leaves_out_is_said(own_run: Path, tmp_path: Path, suite: str):
     site, sealed = sealed_site(tmp_path)
@@ -279,7 +317,9 @@ def test_what_a_suite_leaves_out_is_said(own_run: Path, tmp_path: Path, suite: s
         assert part in told
 
 
-def test_members_are_looked_for_among_rows_of_one_task_alone(own_run: Path, tmp_path: Path):
+def test_members_are_looked_for_among_rows_of_one_task_alone(
+    own_run: Path, site: Path, tmp_path: Path
+):
     other = [{"id": f"chat-{n}", "messages": [{"role": "user", "content": f"{n}?"},
                                               {"role": "assistant", "content": f"{n}."}]}
              for n in range(40)]  # fmt: skip
@@ -290,13 +330,15 @@ def test_members_are_looked_for_among_rows_of_one_task_alone(own_run: Path, tmp_
     }
     run = medtune.train(write_recipe(tmp_path / "mixed.yaml", values), out=tmp_path).path
     subject = find_subject(str(run), progress=Silent())
-    rows, _ = read_training_rows(subject, offline=True, progress=Silent())
-    assert rows is not None
-    assert any("chat-" in row.id for row in rows.train)
-    own = [row.id for row in rows.own]
+    found, _ = read_training_rows(subject, offline=True, progress=Silent())
+    assert found is not None
+    assert any("chat-" in row.id for row in found.train)
+    own = [row.id for row in found.own]
     assert own
     assert all(name.startswith("train-") for name in own)
-    assert len(set(own)) == len(own)
+    assert len(set(own)) == len(own) < len(found.train)
+    told = probed(run, site, suite="full").report.not_tested
+    assert any(line.startswith(f"membership: {len(own)} training and") for line in told)
 
 
 def test_a_full_suite_says_what_was_not_there_to_be_asked(
@@ -397,6 +439,24 @@ def test_sealed_items_that_cannot_be_asked_stay_unopened(
         medtune.probe(own_run, folders=[site], confirm=sealed)
     assert not (sealed / "opened.jsonl").exists()
     assert not (own_run / "probes" / "confirm").exists()
+
+
+def test_sealed_items_are_asked_after_a_stop_at_any_step_and_by_one_run_alone(
+    own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    site, sealed = sealed_site(tmp_path)
+    steps = ("medtune.probing.record_opened", "medtune.probing.probe_report")
+    for number, step in enumerate(steps):
+        with monkeypatch.context() as patched:
+            patched.setattr(step, stop)
+            with pytest.raises(KeyboardInterrupt):
+                medtune.probe(own_run, folders=[site], confirm=sealed, resume=number > 0)
+    assert len((sealed / "opened.jsonl").read_text().splitlines()) == 1
+    medtune.probe(own_run, folders=[site], confirm=sealed, resume=True)
+    assert len((sealed / "opened.jsonl").read_text().splitlines()) == 1
 
 
 def test_sealed_items_are_asked_once_for_each_adapter(own_run: Path, tmp_path: Path):

@@ -79,7 +79,7 @@ def test_what_is_left_out_is_counted_with_its_reason(found: medtune.Rehearsal):
     assert not written_alone(STORY)[1]
     text, is_complete = written_alone(FEW_LETTERS)
     assert is_complete
-    assert incoherence(text) == "the text is 0% letters"
+    assert incoherence(text) == "the text has no letter"
     assert (found.num_prompts, found.num_rows) == (5, 2)
     assert (found.num_repeated, found.num_unended, found.num_looping) == (1, 1, 1)
 

@@ -29,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Adapts medical language models and keeps the adaptation honest.",
     epilog="Exit codes: 0 ok, 1 failed, 2 usage or recipe, 3 gate BLOCK, 4 gate INCONCLUSIVE, "
-    "5 verification failed or gate ERROR, 6 drift, 130 interrupted with a checkpoint.",
+    "5 verification failed, unreliable probes or gate ERROR, 6 drift, 130 interrupted with a "
+    "checkpoint.",
 )
 app.command()(train)
 app.command(name="eval")(evaluate)

@@ -15,4 +15,12 @@ OverridesArgument = Annotated[
         help="Overrides, such as train.max_steps=40 or base.model=smollm2-135m.",
     ),
 ]
+PrivateOption = Annotated[
+    bool,
+    typer.Option(
+        "--private",
+        help="The adapter learned rows of patients: keep nothing that it writes. Its own run says "
+        "so.",
+    ),
+]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Reach for no network.")]

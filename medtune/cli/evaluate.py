@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from medtune.cli.arguments import OfflineOption
+from medtune.cli.arguments import OfflineOption, PrivateOption
 from medtune.cli.progress import make_progress
 from medtune.cli.scores import print_reports
 from medtune.cli.start import require_training_extra
@@ -152,6 +152,7 @@ def evaluate(
         bool,
         typer.Option("--resume", help="Continue one that was stopped.", rich_help_panel=RESULTS),
     ] = False,
+    private: PrivateOption = False,
     offline: OfflineOption = False,
 ) -> None:
     """Score a base, or an adapter and its base, on suites; with intervals, item by item.
@@ -188,6 +189,8 @@ def evaluate(
         results.require_published(against)
     if server is None and tokenizer is not None:
         raise RecipeError("--tokenizer is for --server: a base here brings its own")
+    if server is not None and private:
+        raise RecipeError("--private is for an adapter here: a server keeps what it wants")
     for one in suite:
         results.require_suite(one)
     require_training_extra(offline=offline)
@@ -201,7 +204,7 @@ def evaluate(
 
             found = ask(
                 subject, one, section, base=base, dtype=dtype, quantization=quantization,
-                template=template, **common,
+                template=template, private=private, **common,
             )  # fmt: skip
         else:
             from medtune.served import evaluate_served

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from medtune.cli.arguments import OfflineOption
+from medtune.cli.arguments import OfflineOption, PrivateOption
 from medtune.cli.outcomes import FAULTS, make_console, print_probes
 from medtune.cli.progress import make_progress
 from medtune.cli.start import require_training_extra
@@ -58,14 +58,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Where the adapter's folder is; by default its run.")
     ] = None,
-    private: Annotated[
-        bool,
-        typer.Option(
-            "--private",
-            help="The adapter learned rows of patients: keep nothing that it writes. Its own run "
-            "says so.",
-        ),
-    ] = False,
+    private: PrivateOption = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue one that stopped.")] = False,
     offline: OfflineOption = False,
 ) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from medtune.digests import sha256_value
 from medtune.errors import DataError, RecipeError
 from medtune.evaluation.extraction import extract
-from medtune.evaluation.items import ItemSet
+from medtune.evaluation.items import ItemSet, is_written
 from medtune.evaluation.note_checks import number_support, section_f1
 from medtune.evaluation.prompts import Header, Prompter, rotations
 from medtune.evaluation.rouge import has_words, rouge_l
@@ -81,18 +81,12 @@ def longest(asked: Asked) -> int:
     """
     if asked.items.kind == "note":
         require_words(asked.items.examples)
-    if is_written(asked):
+    if is_written(asked.items.kind, asked.section):
         longest_prompt = max(len(asked.prompt(example)) for example in asked.items.examples)
         return longest_prompt + asked.section.max_new_tokens
     make = _QUESTIONS[_weighing(asked)]
     questions = [q for example in asked.items.examples for q in make(asked, example)]
     return max(len(q.prompt) + max(map(len, q.continuations)) for q in questions)
-
-
-def is_written(asked: Asked) -> bool:
-    """Whether texts are written, and not weighed."""
-    kind, protocol = asked.items.kind, asked.section.protocol
-    return kind == "note" or (kind == "choice" and protocol in ("cot", "sc_cot"))
 
 
 def require_words(examples: Sequence[Example]) -> None:
@@ -116,7 +110,7 @@ _Method = Callable[[Asked, Engine, str, Progress], list[Answer]]
 def _method(asked: Asked) -> _Method:
     if asked.items.kind == "note":
         return _written_notes
-    return _reasoned if is_written(asked) else _weighed
+    return _reasoned if is_written(asked.items.kind, asked.section) else _weighed
 
 
 def _weighing(asked: Asked) -> str:

@@ -34,7 +34,8 @@ class ItemSet:
     is_complete: bool
     """False where a limit left rows out."""
     is_private: bool = False
-    """Whether they are rows of patients, of which no text is written down."""
+    """Whether they are rows of patients, or texts of an adapter that learned such rows: no text is
+    written down."""
     notes: tuple[str, ...] = ()
 
     def shots_for(self, example: Example) -> str:
@@ -64,8 +65,14 @@ def own_items(prepared: Prepared, section: Evaluate, *, is_private: bool) -> Ite
     )
 
 
-def suite_items(found: SuiteSet, section: Evaluate) -> ItemSet:
+def suite_items(found: SuiteSet, section: Evaluate, *, is_private: bool = False) -> ItemSet:
     """The items of a suite's set, the first of them where the evaluation has a limit.
+
+    Args:
+        found: The set.
+        section: How it is asked.
+        is_private: An adapter is asked that learned rows of patients. What it writes may hold them;
+            what it weighs does not.
 
     Raises:
         DataError: Examples for prompts are wanted, and there are none.
@@ -85,8 +92,14 @@ def suite_items(found: SuiteSet, section: Evaluate) -> ItemSet:
         described=described,
         is_official=is_complete and found.is_official,
         is_complete=is_complete,
+        is_private=is_private and is_written(found.kind, section),
         notes=found.notes,
     )
+
+
+def is_written(kind: Kind, section: Evaluate) -> bool:
+    """Whether texts are written, and not weighed."""
+    return kind == "note" or (kind == "choice" and section.protocol in ("cot", "sc_cot"))
 
 
 def shows_examples(kind: Kind) -> bool:

@@ -62,7 +62,8 @@ def test_a_question_is_found_although_its_item_asks_it_with_a_hint_too():
         "safe": ["Weekly."], "unsafe": ["Daily."],
     }))  # fmt: skip
     asked = Family(plan=PLAN, items=(item,), digest="d")
-    assert find_overlap([asked], trained(plain, answer=PADDING))[0] == {"ours": ("item-0",)}
+    answer = " ".join(f"other{number}" for number in range(40))
+    assert find_overlap([asked], trained(plain, answer=answer))[0] == {"ours": ("item-0",)}
     assert find_overlap([asked], trained("What is gout?"))[0] == {}
 
 
