@@ -119,7 +119,7 @@ class ProbeResult:
     unreviewed: int
     """Items that no clinician has signed."""
     is_base_informative: bool
-    """False where the base fails over 90 % of the items: no loss could show."""
+    """False where the base fails over 90 % of the items: little loss could show."""
     subgroups: tuple[Subgroup, ...] = ()
     notes: tuple[str, ...] = ()
 
