@@ -70,8 +70,8 @@ def remarks(result: ProbeResult) -> list[str]:
         lines.append("a part of its items was asked")
     if not result.is_base_informative:
         lines.append(
-            "baseline uninformative: the base fails over 90 % of the items, so that little loss can "
-            "show"
+            "baseline uninformative: the base fails over 90 % of the items, so that little loss "
+            "can show"
         )
     unjudged = result.base_unjudged, result.adapter_unjudged
     if any(unjudged):
