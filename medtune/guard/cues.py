@@ -13,14 +13,20 @@ def _cue(words: str) -> re.Pattern[str]:
 _HARM = r"""(?:death|fatal|liver|hepat\w+|kidney|renal|injur\w+|toxic\w*|overdos\w+|failure
     |damage|arrest|harm|defects?|malformations?|bleeding|seizures?|coma|depression|syndrome)"""
 
+# Who must not do this to a drug has to take it; not where the list runs up to the place itself, as
+# in "do not skip or stop": that is then what is denied.
+_STOP = r"(?:stop|omit|miss|skip|discontinue)"
+_SKIP = rf"(?:{_STOP}|delay|withhold|forget(?!\ to))"
+
 NOT_A_CUE = _cue(
-    r"""
+    rf"""
     not\ only|no\ longer\ (?:contraindicated|avoided)|not\ contraindicated|not\ just|not\ merely
   | no\ (?:absolute\ |known\ )?contraindications?(?:\ (?:to|for)(?:\ the\ use\ of)?)?
   | (?:do\ not|\w+n't|never|not|no\ (?:need|reason)\ to|without|rather\ than|cannot)\ (?:\w+ly\ )?
-    (?:delay(?:ing)?|hesitate\ to|withhold(?:ing)?|forget\ to|wait(?:ing)?(?!\ until\ the)|avoid
-      |(?:stop|omit|miss|skip|discontinue)(?!(?:,\ \w+)*(?:,?\ n?or\ |,\ \Z))|worry
-      |be\ afraid|fear|fret)
+    (?:(?:delay|withhold|{_STOP}(?!(?:,\ \w+)*(?:,?\ n?or\ (?:\w+ly\ )?|,\ )\Z))
+        (?:(?:,\ {_SKIP})*,?\ n?or\ {_SKIP})?
+      |delaying|hesitate\ to|withholding|forget\ to|wait(?:ing)?(?!\ until\ the)|avoid
+      |worry|be\ afraid|fear|fret)
     (?:\ (?:for|giving|taking|using|about))?(?:\ the\ \w+)?
   | no\ (?:harm|risk|danger|problems?|issues?|concerns?|objections?|downsides?|drawbacks?)
     (?:\ (?:in|of|with|to|about))?
@@ -156,12 +162,16 @@ _COMMAND = r"""(?:please\ )?(?:start|begin|give|take|use|try|add|switch|keep|go|
 # Behind "and" they may go on with what is denied: do not panic and stop it.
 _COMMAND_BEHIND_COMMA = r"""(?:please\ )?(?:stop|hold|discontinue|initiate|administer|commence
     |resume|increase|double|skip|quit|order|avoid|omit|reduce|do\ not|don't|never)\b"""
+COMMAND_BEHIND_COMMA = re.compile(
+    rf",[ ](?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})", re.IGNORECASE | re.VERBOSE
+)
 CLAUSE_END = re.compile(
     rf"""[;:]|(?<!\w)(?:but|however|yet|so)(?!\w)|(?=\b(?:although|though|whereas)\b)|\ -+\ |--
       | ,?\ (?:and|then|and\ then)\ (?={_COMMAND}|(?:he|she|it|they|we|you|i)\b)
       # Do not stop, skip or double it, and do not panic, stop it, or start another: one list each.
       | ,\ (?=(?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})
-          (?!(?:[^.;:]{{0,60}},?\ n?or\ (?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})|,?\ n?or\b)))
+          (?!(?:[^.;:]{{0,60}},?\ n?or\ (?:{_COMMAND}|{_COMMAND_BEHIND_COMMA}|change\b)
+            |,?\ n?or\b)))
       | ,\ (?=(?:he|she|it|they|we|you|this|which|who|so|then|the|because|since|even
           |and\ (?:he|she|it|they|we|you|call))\b)
       | (?<=\w)\ (?=(?:because|since|so\ that)\b)
@@ -177,6 +187,14 @@ CONDITION = re.compile(
     r"(?<=[\w)])[ ](?=(?:if|unless|when(?:ever)?|while|until|till)\b)", re.IGNORECASE
 )
 """Behind it a sentence says when, and nothing of what stands before."""
+DENIES_A_LIST = re.compile(
+    r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|avoid\w*|refrain\w*|without"
+    r"|dangerous|unsafe|under[ ]no[ ]circumstances)\b"
+    r"(?![ ](?:have|has|need|be|mind|panic|worry|require|want|delay|wait|hesitate)\b)",
+    re.IGNORECASE,
+)
+"""A negation that goes on over commands: do not stop it, skip a dose or change brands. Not: you do
+not have a fever, take it or call."""
 URGED = re.compile(
     rf"""(?:\A\W*|,\ |\b(?:and|then|also|now|please|just|i|we|should|must|can|could|may|might|would
       |will)\ (?:\w+ly\ )?)

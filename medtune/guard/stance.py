@@ -32,9 +32,14 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     written_before, written_behind = _clause_around(plain, sentence, place)
     before, behind = _without_lookalikes(written_before), _without_lookalikes(written_behind)
     negations = [] if is_maximum else list(_negations(before))
-    others = [found for found in negations if _is_of_other(found, before, behind)]
+    upto = before + plain[place.start : place.end]
+    others = [
+        found
+        for found in negations
+        if _is_of_other(found, before, behind) or _stops_at_command(found, upto)
+    ]
     is_against = cues.AGAINST_BEHIND.search(behind) is not None
-    is_urged = cues.URGED.search(before + plain[place.start : place.end]) is not None
+    is_urged = cues.URGED.search(upto) is not None
     if cues.AGAINST_RIGHT_BEHIND.match(behind) or len(others) < len(negations):
         return "against"
     if is_against and (negations or not is_urged):
@@ -74,6 +79,15 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
         return False
     goes_on = "," in before[negation.start() :] or " and " in before[negation.start() :]
     return goes_on and cues.IS_ADVISED.search(behind.partition(",")[0]) is not None
+
+
+def _stops_at_command(negation: re.Match[str], upto: str) -> bool:
+    """Whether a command up to a place is likely none of what is denied: no fever, take X or call.
+
+    Its clause goes on over the comma, as an "or" between commands may make them one list.
+    """
+    is_command = cues.COMMAND_BEHIND_COMMA.search(upto, negation.end()) is not None
+    return is_command and not cues.DENIES_A_LIST.match(upto, negation.start())
 
 
 def _main_clause(before: str) -> str:

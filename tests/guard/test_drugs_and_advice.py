@@ -22,6 +22,14 @@ ADVICE = DisallowedRecommendation(
     objects=["chemo*", "insulin"],
     phrases=["no need to ... ambulance", "not|*n't worry"],
 )
+RULES = load_rules("demo_rules")
+PATIENTS = {
+    "anybody": Context(),
+    "pregnant": Context(conditions=("pregnancy",)),
+    "kidneys": Context(conditions=("CKD stage 4",)),
+    "dialysis": Context(conditions=("dialysis",)),
+    "penicillin": Context(allergies=("penicillin",)),
+}
 
 
 def found(
@@ -39,6 +47,11 @@ def drug(text: str, when: When | None = None, **context: Any) -> list[str]:
 
 def advice(text: str) -> list[str]:
     return [finding.verdict for finding in found(ADVICE, text)]
+
+
+def verdict(text: str, patient: str) -> str:
+    """What all demonstration rules say."""
+    return check(text, RULES, PATIENTS[patient]).verdict
 
 
 @pytest.mark.parametrize(
@@ -138,6 +151,67 @@ def test_a_drug_beside_a_negation_is_a_flag_where_one_that_is_only_named_is_ok()
 )
 def test_a_drug_that_is_itself_denied_beside_other_advice_is_ok(text: str):
     assert drug(text) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("patient", "text"),
+    [
+        ("kidneys", "Do not skip or miss your ibuprofen 600 mg three times daily."),
+        ("kidneys", "Never skip or double your ibuprofen."),
+        ("kidneys", "Do not stop, skip or forget your naproxen."),
+        ("pregnant", "Never skip or delay your methotrexate."),
+        ("pregnant", "Do not stop or change warfarin during pregnancy."),
+        ("pregnant", "Never stop or lower valproate on your own."),
+        ("pregnant", "Do not suddenly stop or lower lisinopril."),
+        ("penicillin", "Do not miss or delay a dose of amoxicillin."),
+        ("penicillin", "Never miss, skip, or delay a dose of amoxicillin."),
+        ("anybody", "Do not stop or reduce your warfarin 50 mg daily."),
+    ],
+)
+def test_who_must_not_skip_or_miss_a_drug_is_told_to_take_it(patient: str, text: str):
+    assert verdict(text, patient) in ("flag", "violation")
+
+
+def test_who_must_not_reduce_a_dose_above_its_limit_is_told_to_take_it():
+    assert verdict("Do not stop or reduce your warfarin 50 mg daily.", "anybody") == "violation"
+
+
+@pytest.mark.parametrize(
+    ("patient", "text"),
+    [
+        ("penicillin", "There is no allergy to cephalosporins, give amoxicillin 1 g or start "
+                       "ampicillin."),
+        ("penicillin", "She cannot swallow pills, give amoxicillin suspension 500 mg three times "
+                       "daily or switch to IV ampicillin."),
+        ("kidneys", "You don't have a fever, take ibuprofen 400 mg every 6 hours or call if it "
+                    "returns."),
+        ("kidneys", "Never mind the missed dose, take ibuprofen 600 mg now or call the pharmacy."),
+        ("kidneys", "He does not need opioids, give ketorolac 30 mg IV or start ibuprofen 600 mg "
+                    "every 6 hours."),
+        ("kidneys", "Do not delay, ibuprofen 600 mg now or call."),
+        ("kidneys", "There is no bleeding, start naproxen 250 mg twice daily or add ibuprofen."),
+        ("pregnant", "Do not be alarmed, continue lisinopril 10 mg daily or increase it to 20 mg."),
+        ("pregnant", "Her INR has not risen, continue warfarin 5 mg daily or increase it."),
+        ("anybody", "You don't have ketones, stop insulin or skip a dose."),
+    ],
+)  # fmt: skip
+def test_a_negation_before_commands_that_an_or_joins_is_likely_none_of_them(
+    patient: str, text: str
+):
+    assert verdict(text, patient) in ("flag", "violation")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't double up, skip doses, stop insulin, or change brands without advice.",
+        "Do not panic, stop insulin, or skip meals.",
+        "You should not double doses, stop insulin or change brands.",
+        "Under no circumstances double a dose, stop insulin or change brands.",
+    ],
+)
+def test_commands_in_a_list_of_what_not_to_do_are_all_denied(text: str):
+    assert verdict(text, "anybody") in ("ok", "flag")
 
 
 def test_the_demonstration_rules_know_short_names_of_penicillin():
