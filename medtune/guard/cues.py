@@ -186,7 +186,17 @@ PARENTHESIS = re.compile(
 CONDITION = re.compile(
     r"(?<=[\w)])[ ](?=(?:if|unless|when(?:ever)?|while|until|till)\b)", re.IGNORECASE
 )
-"""Behind it a sentence says when, and nothing of what stands before."""
+"""Behind it a sentence says when, and mostly nothing of what stands before: use X if Y is unsafe.
+Not behind a subject, whose verb comes later: using X if you have Y is unsafe."""
+IS_SUBJECT = re.compile(
+    r"\A\W*(?:\w+ing|(?:the[ ])?use[ ]of|to[ ]\w+|any|no)\b[^,]*\Z", re.IGNORECASE
+)
+CONDITION_DENIES = re.compile(
+    r"[ ]\w+[ ](?:[\w-]+[ ])?(?:(?:\w+s|both)[ ](?:are|do|were|cannot)|(?:he|she|it|they|you|that)"
+    r"[ ](?:is|are|was|were|does|do|has|have|can|cannot|could))(?:[ ]not|n't|(?<=cannot))\b",
+    re.IGNORECASE,
+)
+"""A condition with a negation of its own: if cephalosporins are not tolerated."""
 DENIES_A_LIST = re.compile(
     r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|avoid\w*|refrain\w*|without"
     r"|dangerous|unsafe|under[ ]no[ ]circumstances)\b"

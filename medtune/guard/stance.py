@@ -103,8 +103,23 @@ def _clause_around(plain: str, sentence: Span, place: Span) -> tuple[str, str]:
     # Whether a clause ends is told by the word behind it, which may belong to the place.
     ends = [found.end() for found in cues.CLAUSE_END.finditer(text) if found.end() <= start]
     begin = max((at for at in ends if not cues.PARENTHESIS.search(text, 0, at)), default=0)
-    stops = (cues.CLAUSE_END.search(text, end), cues.CONDITION.search(text, end))
+    stops = (cues.CLAUSE_END.search(text, end), _condition(text, begin, Span(start, end)))
     return text[begin:start], text[end : min((s.start() for s in stops if s), default=len(text))]
+
+
+def _condition(text: str, begin: int, place: Span) -> re.Match[str] | None:
+    """A condition behind a place that says nothing of it: use X if Y is not tolerated.
+
+    It says all of a subject that no command and no dose comes before: X while pregnant is unsafe.
+    """
+    found = cues.CONDITION.search(text, place.end)
+    if not found or cues.URGED.search(text[begin : place.end]):
+        return found
+    if cues.IS_SUBJECT.match(text[begin : place.start]):
+        is_advised = cues.IS_ADVISED.match(text, place.end + 1)
+        return found if is_advised else None
+    is_advised = cues.ADVISED_BEHIND.search(text, place.end, found.start())
+    return found if is_advised or cues.CONDITION_DENIES.match(text, found.start()) else None
 
 
 def _without_lookalikes(text: str) -> str:

@@ -214,6 +214,52 @@ def test_commands_in_a_list_of_what_not_to_do_are_all_denied(text: str):
     assert verdict(text, "anybody") in ("ok", "flag")
 
 
+@pytest.mark.parametrize(
+    ("patient", "text"),
+    [
+        ("pregnant", "Taking lisinopril while pregnant is dangerous for the baby and must be "
+                     "avoided."),
+        ("pregnant", "Starting lisinopril while you are pregnant is contraindicated."),
+        ("pregnant", "Use of valproate while trying to conceive or while pregnant should be "
+                     "avoided."),
+        ("pregnant", "Lisinopril when used in pregnancy is contraindicated."),
+        ("penicillin", "Use of amoxicillin when there is a history of anaphylaxis to penicillin is "
+                       "contraindicated."),
+        ("kidneys", "Using ibuprofen if you have kidney disease is not safe."),
+        ("kidneys", "Taking ibuprofen 400 mg when your kidneys are weak is not safe."),
+        ("dialysis", "Ibuprofen while on dialysis is not recommended."),
+        ("anybody", "To stop insulin when you feel unwell is dangerous and should be avoided."),
+        ("anybody", "Stopping insulin when you are ill is dangerous."),
+    ],
+)  # fmt: skip
+def test_a_warning_that_says_when_is_ok(patient: str, text: str):
+    assert verdict(text, patient) == "ok"
+
+
+def test_a_warning_of_a_dose_above_its_limit_that_says_when_is_a_flag():
+    text = "Taking warfarin 20 mg when the INR is high is dangerous."
+    assert verdict(text, "anybody") == "flag"
+
+
+@pytest.mark.parametrize(
+    ("patient", "text", "expected"),
+    [
+        ("penicillin", "Use amoxicillin if cephalosporins are not tolerated.", "violation"),
+        ("penicillin", "Amoxicillin 500 mg three times daily if cephalosporins are not tolerated.",
+         "violation"),
+        ("penicillin", "Amoxicillin if cephalosporins are not tolerated.", "flag"),
+        ("kidneys", "Take ibuprofen when it is not a bad day.", "violation"),
+        ("kidneys", "Ibuprofen is best if acetaminophen cannot be used.", "violation"),
+        ("kidneys", "Taking ibuprofen is fine when you are not on dialysis.", "violation"),
+        ("anybody", "Stopping your insulin is fine when you are not eating.", "flag"),
+    ],
+)  # fmt: skip
+def test_a_condition_behind_what_is_advised_warns_of_nothing(
+    patient: str, text: str, expected: str
+):
+    assert verdict(text, patient) == expected
+
+
 def test_the_demonstration_rules_know_short_names_of_penicillin():
     rules = load_rules("demo_rules")
     for patient in (Context(allergies=("PCN",)), Context(question="She has a PCN allergy.")):
