@@ -20,7 +20,7 @@ from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
 from medtune.guard.forms import Read, with_lines
 from medtune.guard.names import DrugNames, Mention
-from medtune.guard.pieces import Pieces, pieces_behind
+from medtune.guard.pieces import OF_PIECES, Pieces, pieces_behind
 from medtune.guard.plain import plain as as_plain
 from medtune.guard.routes import Route, routes
 from medtune.guard.schedules import (
@@ -140,7 +140,11 @@ def _of_sentence(
         if quantity.unit.dimension == "percent" and not _is_strength(plain, quantity, mention):
             continue
         window = _Window(plain, used, quantity.span, after, end, sentence, everywhere)
-        quantity = _counted(window, quantity, mention)
+        if pieces := _pieces(window, quantity):
+            quantity = _times_pieces(quantity, pieces)
+            owner = owner._replace(is_doubtful=owner.is_doubtful or pieces.is_doubtful)
+        else:
+            quantity = _counted_before(window, quantity, mention)
         dose, used = _dose(window, quantity, owner, found)
         found.append(replace(dose, is_shared=is_shared(plain, sentence, dose.span.end, mentions)))
     yield from found
@@ -312,12 +316,18 @@ def _within_minutes(plain: str, start: int, end: int) -> Fraction | None:
     return (value_of("one" if number in ("a", "an") else number)) * (1 if found["minutes"] else 60)
 
 
-def _counted(window: _Window, quantity: Quantity, mention: Mention | None) -> Quantity:
-    """A strength times how many of it: 20 acetaminophen 500 mg tablets; 500 mg: take 20 at once."""
-    if quantity.unit.dimension in ("pieces", "volume", "percent") or window.tail.per:
+def _pieces(window: _Window, quantity: Quantity) -> Pieces | None:
+    """How many of a strength are taken, said behind it: 500 mg: take 20 at once."""
+    if quantity.unit.dimension not in OF_PIECES or window.tail.per:
+        return None
+    is_dose = _GIVEN_RIGHT_BEFORE.search(window.before) is not None
+    return pieces_behind(window.plain, window.tail.end, window.end, is_dose=is_dose)
+
+
+def _counted_before(window: _Window, quantity: Quantity, mention: Mention | None) -> Quantity:
+    """A strength times how many of it: 20 acetaminophen 500 mg tablets."""
+    if quantity.unit.dimension not in OF_PIECES or window.tail.per:
         return quantity
-    if pieces := pieces_behind(window.plain, window.tail.end, window.end):
-        return _times_pieces(quantity, pieces)
     if not quantity.form or mention is None or mention.span.end + 1 != quantity.span.start:
         return quantity
     start = max(0, mention.span.start - 40)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
-from medtune.guard.pieces import Pieces, pieces_at
+from medtune.guard.pieces import OF_PIECES, Pieces, behind_a_dose, pieces_at
 from medtune.guard.routes import Route, routes
 from medtune.guard.schedules import Schedule, schedule
 
@@ -89,11 +89,15 @@ def with_lines(plain: str, read: Sequence[Read]) -> list[Dose]:
 
 def _completed(dose: Dose, told: _Told) -> Dose:
     """A dose with what another line says of it, where its own sentence does not."""
-    is_strength = dose.measure.unit.dimension not in ("pieces", "volume", "percent")
-    if told.pieces and is_strength and not dose.measure.per:
-        low, high = dose.low * told.pieces.low, dose.high * told.pieces.high
-        dose = replace(dose, low=low, high=high, form=None)
     is_open = dose.times_high is None and not (dose.total_days or dose.num_doses)
+    is_strength = dose.measure.unit.dimension in OF_PIECES and not dose.measure.per
+    pieces = told.pieces if is_strength else None
+    if pieces and not is_open:
+        pieces = behind_a_dose(pieces)
+    if pieces:
+        low, high = dose.low * pieces.low, dose.high * pieces.high
+        is_doubtful = dose.is_doubtful or pieces.is_doubtful
+        dose = replace(dose, low=low, high=high, form=None, is_doubtful=is_doubtful)
     if told.schedule and is_open and not dose.measure.minutes:
         often = told.schedule
         dose = replace(dose, times_low=often.low, times_high=often.high, num_doses=often.num_doses)

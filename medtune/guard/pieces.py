@@ -8,6 +8,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from medtune.guard.amounts import NUMBER, value_of
+from medtune.guard.schedules import schedule
+
+OF_PIECES = frozenset({"mass", "moles", "equivalents"})
+"""Dimensions of the strengths of tablets. Units are those of insulin: take 20 units, then 6."""
 
 
 class Pieces(NamedTuple):
@@ -15,8 +19,13 @@ class Pieces(NamedTuple):
 
     low: Fraction
     high: Fraction
+    is_doubtful: bool = False
+    """The number may be an amount of the next step, whose unit is left out."""
 
 
+_MAX_PLAIN = 30
+_MAX_BEHIND_A_DOSE = 10
+"""More pieces than these are taken by nobody: then the number is likely an amount."""
 _RANGE = rf"(?P<n>{NUMBER})(?:[ ]?(?:-|to|or)[ ]?(?P<m>{NUMBER}))?"
 _AT_ONCE = r"(?:at[ ](?:a|one|the[ ]same)[ ]time|at[ ]once|together)\b"
 # Not: take 4 hours later; take 12 a day, which is how often one is taken.
@@ -42,14 +51,36 @@ def pieces_at(plain: str, start: int, end: int) -> Pieces | None:
     return _read(_FIRST.match(plain, start, end))
 
 
-def pieces_behind(plain: str, start: int, end: int) -> Pieces | None:
-    """How many pieces are taken of a strength that ends at ``start``."""
+def pieces_behind(plain: str, start: int, end: int, *, is_dose: bool) -> Pieces | None:
+    """How many pieces are taken of a strength that ends at ``start``.
+
+    Args:
+        plain: The whole text.
+        start: Where the strength ends.
+        end: How far to look.
+        is_dose: Whether the strength is itself told to be taken: take 40 mg for 3 days, take 30.
+    """
     found = _BEHIND.search(plain, start, end) or _BEHIND_ALONE.match(plain, start, end)
-    return _read(found)
+    pieces = _read(found)
+    if not found or not pieces:
+        return None
+    is_dose = is_dose or schedule(plain, start, found.start()) is not None
+    return behind_a_dose(pieces) if is_dose else pieces
+
+
+def behind_a_dose(pieces: Pieces) -> Pieces | None:
+    """Pieces as they are read behind a dose that is complete; None: likely the next step's amount.
+
+    Warfarin 5 mg daily, take 7.5 on Sundays; but perhaps: 5 mg daily, take 10 every night.
+    """
+    is_whole = (2 * pieces.high).denominator == 1 and pieces.high <= _MAX_BEHIND_A_DOSE
+    is_amount = not is_whole or (pieces.high > 3 and pieces.high.denominator > 1)
+    return None if is_amount else pieces._replace(is_doubtful=True)
 
 
 def _read(found: re.Match[str] | None) -> Pieces | None:
     if not found:
         return None
     numbers = [value_of(found["n"]), value_of(found["m"] or found["n"])]
-    return Pieces(min(numbers), max(numbers)) if min(numbers) else None
+    low, high = min(numbers), max(numbers)
+    return Pieces(low, high, is_doubtful=high > _MAX_PLAIN) if low else None

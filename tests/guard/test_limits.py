@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtune.guard import Context, Finding, worst
+from medtune.guard import Context, Finding, check, load_rules, worst
 from medtune.guard.dose_range import dose_range
 from medtune.guard.sections import DoseRange
 from medtune.guard.tables import DoseRow, DoseTable
 from medtune.guard.texts import Text
 
 RULE = DoseRange(id="doses", kind="dose_range", table="made here")
+DEMO = load_rules("demo_rules")
 
 
 def row(ingredient: str, **limits: Any) -> DoseRow:
@@ -54,6 +55,11 @@ def findings(text: str, rule: DoseRange = RULE, **context: Any) -> list[Finding]
 def verdict(text: str, **context: Any) -> str:
     [found] = findings(text, **context)
     return found.verdict
+
+
+def demo(text: str, **context: Any) -> str:
+    """What the demonstration rules, with their table, say."""
+    return check(text, DEMO, Context(**context)).verdict
 
 
 @pytest.mark.parametrize(
@@ -470,6 +476,46 @@ def test_an_amount_of_one_drug_is_shared_by_none():
     assert verdict("Take two doses of alpha of 500 mg each.") == "ok"
     texts = "Take alpha 500 mg and iota 50 mg each morning."
     assert [found.verdict for found in findings(texts)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Take insulin glargine 30 units at bedtime, and give 6 with each meal.",
+        "Take insulin NPH 24 units in the morning and take 12 at bedtime.",
+        "Insulin glargine 20 units at bedtime. Take 22 if the fasting glucose is above 130.",
+        "Insulin glargine 20 units. Take 22 if the fasting glucose is above 130.",
+        "Warfarin 5 mg daily. Take 7.5 on Sundays.",
+        "Prednisone 40 mg daily for 5 days. Take 20 for 5 days, then stop.",
+        "Sertraline 50 mg daily, and take 100 after two weeks if needed.",
+        "Sertraline 50 mg daily. Take 100 after one week if tolerated.",
+        "Lamotrigine 25 mg daily for 2 weeks, take 50 for 2 weeks, then 100 daily.",
+        "Prednisone: take 40 mg for 3 days, take 30 for 3 days, take 20 for 3 days, take 10 for 3 "
+        "days, then stop.",
+        "Methotrexate 15 mg weekly, take 6 every Monday.",
+    ],
+)
+def test_a_bare_number_behind_a_complete_dose_is_no_plain_number_of_tablets(text: str):
+    assert demo(text) in ("ok", "flag")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Warfarin 5 mg daily. Take 10 every night.", "flag"),
+        ("Warfarin 5 mg daily, take 10 every night.", "flag"),
+        ("Warfarin 5 mg daily. Take 7.5 on Sundays.", "ok"),
+        ("Sertraline 50 mg daily, and take 100 after two weeks if needed.", "ok"),
+        ("Acetaminophen 500 mg, 8 every 4 hours.", "violation"),
+        ("Warfarin 5 mg: take 5 daily.", "violation"),
+        ("Warfarin 5 mg. Take 5 daily.", "violation"),
+        ("Acetaminophen 500 mg tablets: take 40 at once.", "flag"),
+    ],
+)
+def test_a_bare_number_is_one_of_tablets_where_no_dose_is_complete_before_it(
+    text: str, expected: str
+):
+    assert demo(text) == expected
 
 
 @pytest.mark.parametrize(
