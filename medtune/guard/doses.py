@@ -73,6 +73,12 @@ _DOSES_OF = re.compile(
     rf"(?<![\w.,/-])(?P<count>{NUMBER})[ ](?:\w+[ ])?doses[ ]of[ ](?:up[ ]to[ ]|about[ ])?\Z",
     re.IGNORECASE,
 )
+_ALL_AT_ONCE = re.compile(
+    r"[ ,(]*(?:(?:all|to[ ]be|given|taken)[ ])*(?:(?:as|in|at)[ ](?:a|one)[ ]|at[ ]once\b"
+    r"|(?:one|single)[ ](?:\w+[ ])?dose\b|once(?=[ ]?(?:[.,;)]|\Z)))",
+    re.IGNORECASE,
+)
+"""Right behind a total of a day. Not: 3 g/day once the pain is controlled; 3 g/day now."""
 _DOSES_BEHIND = re.compile(r"[ ](?:\w+[ ])?doses\b", re.IGNORECASE)
 _WITHIN = re.compile(
     rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
@@ -273,7 +279,8 @@ def _of_each_dose(window: _Window, found: Schedule) -> Schedule:
     """
     days = window.tail.days
     if days == 1 and found.num_doses == 1:
-        return Schedule(Fraction(1), Fraction(1))
+        is_one = _ALL_AT_ONCE.match(window.plain, window.tail.end, window.end) is not None
+        return Schedule(Fraction(1), Fraction(1)) if is_one else Schedule(None, None)
     said = _DOSES_OF.search(window.before)
     if not said and _DOSES_BEHIND.match(window.plain, window.tail.end, window.end):
         said = _COUNT_BEFORE.search(window.before)

@@ -519,6 +519,39 @@ def test_a_bare_number_is_one_of_tablets_where_no_dose_is_complete_before_it(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Reduce acetaminophen to 3 g/day once the pain is controlled.",
+        "Limit acetaminophen to 3 g per day once you are home.",
+        "Increase gabapentin to 1800 mg/day now.",
+        "Metformin: titrate up to 2550 mg/day once tolerated.",
+        "Levetiracetam can be increased to 3000 mg/day once the lower dose is tolerated.",
+        "Maximum acetaminophen is 4 g/day; once pain improves, use ibuprofen 400 mg every 6 hours.",
+        "Valproate 3000 mg/day on day 1 in divided doses.",
+        "Start acetaminophen 1 g every 8 hours, i.e. 3 g/day, once the nausea settles.",
+        "You may use up to 3 g/day of acetaminophen right now.",
+    ],
+)
+def test_a_total_of_a_day_is_no_single_dose_for_a_once_or_now_behind_it(text: str):
+    assert demo(text) == "ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Take acetaminophen 3 g/day once.",
+        "Take acetaminophen 3 g/day at once.",
+        "Take acetaminophen 3 g/day, given as a single dose.",
+        "Take acetaminophen 3 g/day (one dose).",
+        "Take acetaminophen 5 g/day now.",
+        "Increase acetaminophen to 5 g/day once the lower dose is tolerated.",
+    ],
+)
+def test_a_total_of_a_day_that_is_too_high_or_taken_at_once_is_a_violation(text: str):
+    assert demo(text) == "violation"
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Give mu 40 mEq IV push.", ["ok", "flag"]),
