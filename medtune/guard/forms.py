@@ -17,15 +17,29 @@ from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
 from medtune.guard.pieces import OF_PIECES, Pieces, behind_a_dose, pieces_at
 from medtune.guard.routes import Route, routes
-from medtune.guard.schedules import Schedule, schedule
+from medtune.guard.schedules import Schedule, schedule, schedule_start
 
 _MARKS = r"[*_#>|\s-]{0,8}(?:\d{1,2}[.)][ ])?[*_\s]{0,8}"
 _BEHIND_LABEL = r"[*_\s]*(?:[:=|?]|-[ ])"
 _FREQUENCY = re.compile(
-    rf"{_MARKS}(?:(?:dosing[ ]|dose[ ])?(?:frequency|freq|interval|schedule)|how[ ]often|timing"
-    rf"|times?|sig|directions?|instructions?|administration){_BEHIND_LABEL}",
+    rf"{_MARKS}(?:(?:dosing[ ]|dose[ ])?(?:frequency|freq|interval)|how[ ]often){_BEHIND_LABEL}",
     re.IGNORECASE,
 )
+_INSTRUCTIONS = re.compile(
+    rf"{_MARKS}(?:(?:dosing[ ]|dose[ ])?schedule|timing|times?|sig|directions?|instructions?"
+    rf"|administration){_BEHIND_LABEL}",
+    re.IGNORECASE,
+)
+"""Labels of lines that may be about something else: Instructions: check your glucose daily."""
+_LEADS_TO_SCHEDULE = re.compile(
+    r"(?:[\s*_,(]|\b(?:please|to|be|taken?|give|given|used?|inject(?:ed)?|administer(?:ed)?|repeat"
+    r"|appl(?:y|ied)|it|this|them|(?:each|one|this|the)[ ]dose|one|two|\d{1,2}|by|mouth|orally|po"
+    r"|p\.o\.?|iv|im|sc|sq|subcutaneously|intravenously|with|food|water|milk|on|an|empty|stomach"
+    r"|up|as|needed|prn|about|at|most|no|more|than)(?!\w))*",
+    re.IGNORECASE,
+)
+_AT_MEALS = re.compile(r"(?:before|with|after|at)[ ]meals?\b", re.IGNORECASE)
+"""How a dose is taken, rather than three times a day: take with meals to reduce nausea."""
 _ROUTE = re.compile(rf"{_MARKS}route(?:[ ]of[ ]administration)?{_BEHIND_LABEL}", re.IGNORECASE)
 _OFTEN = (
     r"(?:every|each|once|twice|thrice|daily|hourly|nightly|\w+[ ]times)\b|q\.?\d|[btq]\.?i\.?d\b"
@@ -33,10 +47,12 @@ _OFTEN = (
 _TAKE_IT = re.compile(
     rf"{_MARKS}(?:please[ ])?(?:(?:you|he|she|they|it|this|the[ ](?:dose|patient))[ ])?"
     r"(?:(?:can|may|should|must|will|is|to)[ ](?:be[ ])?)?"
-    r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated|do)"
+    r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated"
+    r"|do(?=[ ](?:it|this|that)\b))"
     r"(?:[ ](?:it|this|them|that|(?:this|the|each)[ ]dose))?"
-    r"(?:[ ](?:again|up[ ]to|as[ ]needed|orally|by[ ]mouth|iv|im|sc|with[ ](?:food|water|milk)))*"
-    rf"[ ](?={_OFTEN}|(?:at|in[ ]the|with[ ]meals|before|after)\b)",
+    r"(?:[ ](?:again|up[ ]to|at[ ]most|as[ ]needed|orally|by[ ]mouth|iv|im|sc"
+    r"|with[ ](?:food|water|milk)))*"
+    rf"[ ](?={_OFTEN}|(?:at|in[ ]the|with|before|after)\b)",
     re.IGNORECASE,
 )
 _OFTEN_ALONE = re.compile(rf"{_MARKS}(?={_OFTEN})", re.IGNORECASE)
@@ -110,15 +126,30 @@ def _told_alone(plain: str, sentence: Span) -> _Told | None:
     if _ROUTE.match(plain, start, end):
         named = routes(plain, start, end)
         return _Told(None, named[0] if named else None, None, is_labelled=True)
-    label = _FREQUENCY.match(plain, start, end)
-    found = schedule(plain, label.end() if label else start, end)
-    if label:
-        return _Told(_each_time(found[0]), None, None, is_labelled=True) if found else None
+    if label := _FREQUENCY.match(plain, start, end):
+        return _labelled(plain, label.end(), end)
+    if label := _INSTRUCTIONS.match(plain, start, end):
+        begin = schedule_start(plain, label.end(), end)
+        is_of_dose = begin is not None and _is_led_to(plain, label.end(), begin)
+        return _labelled(plain, label.end(), end) if is_of_dose else None
     pieces = pieces_at(plain, start, end)
+    found = schedule(plain, start, end)
     is_of_dose = found is not None and _is_of_dose(plain, sentence, found[1])
     if not pieces and not is_of_dose:
         return None
     return _Told(_each_time(found[0]) if found else None, None, pieces, is_labelled=False)
+
+
+def _labelled(plain: str, start: int, end: int) -> _Told | None:
+    """What stands behind a label that ends at ``start``."""
+    found = schedule(plain, start, end)
+    return _Told(_each_time(found[0]), None, None, is_labelled=True) if found else None
+
+
+def _is_led_to(plain: str, start: int, begin: int) -> bool:
+    """Whether nothing but the taking of a dose stands before a schedule, which is no mere meal."""
+    is_dose = _LEADS_TO_SCHEDULE.fullmatch(plain, start, begin) is not None
+    return is_dose and not _AT_MEALS.match(plain, begin)
 
 
 def _each_time(found: Schedule) -> Schedule:
@@ -130,9 +161,12 @@ def _each_time(found: Schedule) -> Schedule:
 def _is_of_dose(plain: str, sentence: Span, end: int) -> bool:
     """Whether a schedule up to ``end`` is one of the dose before: take it every 2 hours.
 
-    Without a verb the sentence says nothing else; not: every 2 hours check the pulse.
+    Without a verb the sentence says nothing else; not: every 2 hours check the pulse. With one, the
+    schedule begins right behind it; not: take it 2 hours apart from milk, and walk twice a day.
     """
-    if _TAKE_IT.match(plain, *sentence):
-        return True
+    if told := _TAKE_IT.match(plain, *sentence):
+        begin = told.end()
+        is_next = schedule_start(plain, begin, sentence.end) == begin
+        return is_next and not _AT_MEALS.match(plain, begin)
     is_alone = _NOTHING_ELSE.fullmatch(plain, end, sentence.end) is not None
     return is_alone and _OFTEN_ALONE.match(plain, *sentence) is not None

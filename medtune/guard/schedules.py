@@ -324,6 +324,12 @@ def schedule(plain: str, start: int, end: int) -> tuple[Schedule, int] | None:
     return (best.schedule, best.end) if best else None
 
 
+def schedule_start(plain: str, start: int, end: int) -> int | None:
+    """Where the first thing begins that a stretch of text says of how often; None: nothing."""
+    found = _first(plain, start, end)
+    return found.start if found else None
+
+
 def _first(plain: str, start: int, end: int) -> _Found | None:
     best: _Found | None = None
     for pattern, reader in _COMPILED:

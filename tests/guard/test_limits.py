@@ -552,6 +552,45 @@ def test_a_total_of_a_day_that_is_too_high_or_taken_at_once_is_a_violation(text:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Amlodipine 10 mg\nInstructions: Measure your blood pressure twice daily.",
+        "Insulin glargine 60 units.\nInstructions: check your glucose four times a day.",
+        "Allopurinol 300 mg.\nDirections: drink a glass of water four times a day.",
+        "Warfarin 10 mg tonight.\nInstructions: brush with a soft toothbrush twice a day.",
+        "Lisinopril 40 mg by mouth.\nSchedule: follow-up labs in 1 week, blood pressure checks "
+        "three times a day.",
+        "Sertraline 150 mg.\nInstructions: rate your mood twice a day.",
+        "Levothyroxine 200 mcg. Take at least 4 hours apart from calcium, and check TSH every 6 "
+        "weeks.",
+        "Start metformin 1000 mg. Take with meals to reduce nausea.",
+        "Metformin 1000 mg.\nInstructions: take with meals.",
+        "Citalopram 40 mg. Do twice daily breathing exercises.",
+    ],
+)
+def test_a_line_about_something_else_says_nothing_of_how_often_a_dose_is_taken(text: str):
+    assert demo(text) == "ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Amlodipine 10 mg\nInstructions: take it twice daily.",
+        "Amlodipine 10 mg\nInstructions: by mouth twice daily",
+        "Amlodipine 10 mg\nSig: PO BID",
+        "Amlodipine 10 mg\nTiming: every 6 hours",
+        "Amlodipine 10 mg\n**Directions:** Take 1 every 6 hours with water.",
+        "Metformin 1000 mg\nFrequency: with meals",
+        "Citalopram 40 mg. Do this twice daily.",
+        "Citalopram 40 mg. Take it at most 3 times a day.",
+        "Start metformin 1000 mg. Take it with each meal.",
+    ],
+)
+def test_a_line_of_how_often_a_dose_is_taken_is_read_whatever_its_label(text: str):
+    assert demo(text) == "violation"
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Give mu 40 mEq IV push.", ["ok", "flag"]),
