@@ -100,6 +100,12 @@ _PRODUCT = re.compile(
     r"[ ](?:oral[ ])?(?:suspension|solution|syrup|elixir|liquid|concentrat|strength|vial|amp)",
     re.IGNORECASE,
 )
+_VOLUME_GIVEN = re.compile(
+    rf"[^.\n]{{0,80}}?(?:\b(?:give|take|dose(?:[ ](?:of|is))?|administer|use)[ ]|[,:(][ ]?)"
+    rf"(?:{NUMBER})[ ]?mL\b(?![ ](?:of[ ])?(?:\w+[ ])?(?:saline|water|flush|dextrose))",
+    re.IGNORECASE,
+)
+"""Behind a strength, how much of the liquid is given: use 160 mg/5 mL and give 2.5 mL."""
 _ENDS_NUMBER = re.compile(r"""[\d\u00b2\u00b3\u00b9\u2070-\u2089\u2150-\u215f*_"')\]>][ ]?\Z""")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _MAX_PIECES = 30
@@ -120,10 +126,11 @@ def quantities(plain: str, within: Span) -> Iterator[Quantity]:
 def is_given(plain: str, start: int, end: int) -> bool:
     """Whether an amount in a volume is what is given, and not how strong a solution is.
 
-    Push 40 mEq/20 mL; but not: give the 160 mg/5 mL suspension.
+    Push 40 mEq/20 mL; but not: give the 160 mg/5 mL suspension; give 160 mg/5 mL, 2.5 mL daily.
     """
     is_told = _GIVE.search(plain, max(0, start - 20), start)
-    return is_told is not None and not _PRODUCT.match(plain, end)
+    is_strength = _PRODUCT.match(plain, end) or _VOLUME_GIVEN.match(plain, end)
+    return is_told is not None and is_strength is None
 
 
 def masses_without_number(plain: str, within: Span) -> Iterator[Span]:

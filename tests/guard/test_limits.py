@@ -591,6 +591,32 @@ def test_a_line_of_how_often_a_dose_is_taken_is_read_whatever_its_label(text: st
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Use 160 mg/5 mL children's acetaminophen and give 2.5 mL every 6 hours.",
+        "Use 400 mg/5 mL amoxicillin suspension and give 3 mL twice daily.",
+        "Give 100 mg/5 mL children's ibuprofen, 3.5 mL every 6 hours.",
+        "Use 160 mg/5 mL acetaminophen; the dose is 2.5 mL.",
+        "Give 125 mg/5 mL amoxicillin, 4 mL three times a day.",
+    ],
+)
+def test_the_strength_of_a_liquid_of_which_a_volume_is_given_is_no_dose(text: str):
+    assert demo(text, weight_kg=7.0, age_years=0.7) == "flag"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Push 40 mEq/20 mL of potassium chloride IV.",
+        "Push 40 mEq/20 mL of potassium chloride IV, then flush with 10 mL saline.",
+        "Push 40 mEq/20 mL of potassium chloride IV, 10 mL of saline behind it.",
+    ],
+)
+def test_an_amount_in_a_volume_that_is_given_is_found_beside_a_flush(text: str):
+    assert demo(text) in ("flag", "violation")
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Give mu 40 mEq IV push.", ["ok", "flag"]),
