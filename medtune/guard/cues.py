@@ -74,10 +74,15 @@ TAKES_THE_PLACE = _cue(
     r"""
     (?:switch|chang|convert)\w*\ (?:\w+\ )?from\ .*\ to|replac(?:e[sd]?|ing)\ (?:.*\ )?(?:with|by)\b
   | (?:instead\ of|rather\ than|in\ place\ of)\ .*
-    (?:,|\ (?:use|using|give|start|take|prescribe|choose|try|recommend|suggest|prefer|would|should))
+    \ (?:use|using|give|start|take|prescribe|choose|try|recommend|suggest|prefer|would|should)
     """
 )
 """From a cue of the above up to what is advised instead of what the cue rejects."""
+REJECTED_LIST = re.compile(
+    r"(?:instead[ ]of|rather[ ]than|in[ ]place[ ]of)[ ].*,(?P<last>.*)\Z", re.IGNORECASE
+)
+"""With a comma alone: rather than A, B 5 mg daily; but also: rather than A, B or C, use D."""
+ENDS_IN_A_LIST = re.compile(r"\b(?:and|or|nor)[ ](?:(?:any|all)[ ])?(?:other[ ])?\Z", re.IGNORECASE)
 MAIN_CLAUSE = re.compile(
     r"""\A\W*(?:because|since|as|if|unless|when(?:ever)?|while|given|although|though|whereas|until|to|for
       |in[ ]order[ ]to|due[ ]to|owing[ ]to|with)\b.*(?P<comma>,)[ ]
@@ -87,7 +92,13 @@ MAIN_CLAUSE = re.compile(
 """Up to the beginning of a main clause, behind another that ends with the comma."""
 NONE_OF_THEM = re.compile(r"\W*(?:no|neither|none)\b", re.IGNORECASE)
 """Begins a clause whose end it denies as well: no A, B or X should be given."""
-GOES_ON_AS_A_LIST = re.compile(r"\s*(?:,|(?:and|or|nor)\b)", re.IGNORECASE)
+GOES_ON_AS_A_LIST = re.compile(r"\s*(?:,(?!\s*\d)|(?:and|or|nor)\b)", re.IGNORECASE)
+"""Behind a place. Not: instead of A, B, 5 mg daily."""
+REASON = re.compile(
+    r",|[ ](?=as[ ](?:(?:the|his|her|your)[ ])?[\w-]+[ ](?:is|are|was|were|has|have)\b)",
+    re.IGNORECASE,
+)
+"""What stands behind it is advice of something else: no A or B as C is preferred."""
 
 AGAINST_BEHIND = _cue(
     rf"""

@@ -71,6 +71,10 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
     """
     if cues.TAKES_THE_PLACE.match(before, negation.start()):
         return True
+    rejected = cues.REJECTED_LIST.match(before, negation.start())
+    is_listed = rejected is not None and cues.ENDS_IN_A_LIST.search(rejected["last"]) is not None
+    if rejected and not is_listed and not cues.GOES_ON_AS_A_LIST.match(behind):
+        return True
     main = cues.MAIN_CLAUSE.match(before)
     is_before_main = main is not None and negation.start() < main.start("comma")
     if is_before_main and not cues.GOES_ON_AS_A_LIST.match(behind):
@@ -78,7 +82,7 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
     if cues.NONE_OF_THEM.match(before):
         return False
     goes_on = "," in before[negation.start() :] or " and " in before[negation.start() :]
-    return goes_on and cues.IS_ADVISED.search(behind.partition(",")[0]) is not None
+    return goes_on and cues.IS_ADVISED.search(cues.REASON.split(behind)[0]) is not None
 
 
 def _stops_at_command(negation: re.Match[str], upto: str) -> bool:

@@ -260,6 +260,38 @@ def test_a_condition_behind_what_is_advised_warns_of_nothing(
     assert verdict(text, patient) == expected
 
 
+@pytest.mark.parametrize(
+    ("patient", "text"),
+    [
+        ("kidneys", "Rather than ibuprofen, naproxen or other NSAIDs, use acetaminophen 650 mg "
+                    "every 6 hours."),
+        ("kidneys", "Rather than aspirin, ibuprofen, naproxen, or any other NSAID, use "
+                    "acetaminophen."),
+        ("kidneys", "Instead of ibuprofen, naproxen or diclofenac, try acetaminophen."),
+        ("kidneys", "In place of ibuprofen, naproxen and diclofenac, try acetaminophen."),
+        ("kidneys", "Do not give ibuprofen, aspirin or naproxen as acetaminophen is preferred."),
+        ("penicillin", "Instead of amoxicillin, ampicillin or other penicillins, use azithromycin "
+                       "500 mg daily."),
+    ],
+)  # fmt: skip
+def test_all_drugs_of_a_list_that_another_takes_the_place_of_are_rejected(patient: str, text: str):
+    assert verdict(text, patient) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("patient", "text"),
+    [
+        ("kidneys", "Instead of acetaminophen, ibuprofen 400 mg every 6 hours."),
+        ("kidneys", "Instead of acetaminophen, ibuprofen, 400 mg every 6 hours."),
+        ("kidneys", "Instead of acetaminophen, I would use ibuprofen, naproxen or diclofenac."),
+        ("pregnant", "Rather than heparin, warfarin or apixaban is recommended."),
+        ("penicillin", "Instead of azithromycin, use amoxicillin, 500 mg three times daily."),
+    ],
+)
+def test_what_takes_the_place_of_another_drug_is_advised_even_in_a_list(patient: str, text: str):
+    assert verdict(text, patient) in ("flag", "violation")
+
+
 def test_the_demonstration_rules_know_short_names_of_penicillin():
     rules = load_rules("demo_rules")
     for patient in (Context(allergies=("PCN",)), Context(question="She has a PCN allergy.")):
