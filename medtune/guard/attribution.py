@@ -19,15 +19,19 @@ _ADJACENT = re.compile(r"(?:[ ](?:of|in|tablets?|capsules?|iv|po|im|oral))*[ ]?"
 
 # An amount of what is no drug: 250 mL of cold water; sodium to 2 g. Not: 5 mg in water.
 _AMOUNT_OF = re.compile(
-    r"[ ](?:of[ ])?(?:(?!(?:with|in|into|for|and|or|to|on|by)[ ])\w+[ ])?", re.IGNORECASE
+    r"[ ](?:bolus[ ])?(?:of[ ])?(?:(?!(?:with|in|into|for|and|or|to|on|by)[ ])[\w-]+[ ])?",
+    re.IGNORECASE,
 )
 _COMES_TO = re.compile(
-    r"(?:[ ](?:output|loss|intake|level|volume|of|is|was|were|has|been|be|should|must|may|can|to|at"
-    r"|about|around|only|below|above|under|over|than|less|more|least|most|up|by|from|fell|rose"
+    r"(?:[ ](?:output|loss|intake|level|volume|goal|stay|of|is|was|were|has|been|be|should|must"
+    r"|may|can|to|at|about|around|only|below|above|under|over|than|less|more|least|most|up|by|from|fell|rose"
     r"|remains?|restricted|limited|kept))*[ ]?[:=<>]?[ ]?",
     re.IGNORECASE,
 )
-_BESIDE_A_DRUG = re.compile(r"\b(?:in|into|with|for)[ ](?:(?!\w+ing\b)\w+[ ])?\Z", re.IGNORECASE)
+# Take it for weight loss 5 mg; but not: aim for a urine output of 0.5 mL/kg/hour.
+_BESIDE_A_DRUG = re.compile(
+    r"\b(?:in|into|with|for(?![ ]an?[ ]))[ ](?:(?!\w+ing\b)\w+[ ])?\Z", re.IGNORECASE
+)
 _DESCRIBES = re.compile(r"-[a-z]|[ ]free\b", re.IGNORECASE)  # sugar-free
 
 

@@ -16,7 +16,7 @@ _NO_LIMIT = r"(?![ ]?\+)(?![ ](?:and|or)[ ](?:over|older|above|more|up))"
 _EARLIER = "".join(
     rf"(?<!\b{word}[ ])"
     for word in ("at", "since", "from", "by", "until", "till", "under", "over", "below", "above",
-                 "than", "before", "after", "to", "for", "in", "least")
+                 "than", "before", "after", "to", "for", "in", "least", "gestational")
 )  # fmt: skip
 _AGE = re.compile(
     rf"""(?<![\w.])(?P<number>{NUMBER})[ -]?
@@ -27,10 +27,13 @@ _AGE = re.compile(
       | \b(?:who|he|she|son|daughter|boy|girl|child|patient)
         (?:[ ]is|'s|[ ](?:has[ ])?(?:just[ ])?turned)[ ](?P<is>{NUMBER})
         (?=[ ]?(?:[.,;!?)]|\Z)|[ ](?:and|has|had|who)\b)(?![.,]\d)
-      | \b(?:boy|girl|child|son|daughter|(?:fe)?male|m|f|born),?[ ]\(?(?P<being>{NUMBER})[ ]?
+      | (?<!['\w])(?:boy|girl|child|son|daughter|(?:fe)?male|m|f|born),?[ ]
+        \(?(?P<being>{NUMBER})[ ]?
         {_UNIT.format("beingunit")}(?:\)|[.,;]|\Z|[ ]ago\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_AND_YOUNGER = re.compile(r"[ ](?:and|or)[ ](?:under|younger|below|less)\b", re.IGNORECASE)
+_NOT_GIVEN = re.compile(r"(?:\b(?:not|never|avoid\w*)|n't)\b[^.;]*\Z", re.IGNORECASE)
 _YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365, "d": 1 / 365}
 """Of a unit of age, by its first letter."""
 _WORDS: tuple[tuple[Population, str], ...] = (
@@ -71,12 +74,20 @@ def population_in(text: str) -> Population | None:
     Where it speaks of several, the youngest counts.
     """
     text = plain(text)
-    found: list[Population] = [population_of_age(_years(found)) for found in _AGE.finditer(text)]
+    ages = [found for found in _AGE.finditer(text) if not _is_left_out(text, found)]
+    found: list[Population] = [population_of_age(_years(age)) for age in ages]
     found += [who for who, pattern in _NAMED if pattern.search(text)]
     for who in ("neonate", "child", "adult"):
         if who in found:
             return who
     return None
+
+
+def _is_left_out(text: str, age: re.Match[str]) -> bool:
+    """Whether the text is not about those of an age: not for anyone 16 years of age or younger."""
+    if not _AND_YOUNGER.match(text, age.end()):
+        return False
+    return _NOT_GIVEN.search(text, 0, age.start()) is not None
 
 
 def _years(found: re.Match[str]) -> float:

@@ -617,6 +617,34 @@ def test_an_amount_in_a_volume_that_is_given_is_found_beside_a_flush(text: str):
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        "I'm 12 weeks. Is paracetamol ok?",
+        "Gestational age 34 weeks, BP 180/110. What should I give?",
+    ],
+)
+def test_weeks_of_a_pregnancy_make_no_child_of_the_patient(question: str):
+    assert demo("Take acetaminophen 650 mg every 6 hours as needed.", question=question) == "ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Aspirin should not be given to anyone 16 years of age or younger, but you may take 325 mg "
+        "daily.",
+        "Insulin glargine 20 units at bedtime. For blood glucose below 70 mg/dL, take 15 g of "
+        "fast-acting sugar and recheck in 15 minutes.",
+        "Furosemide 40 mg IV. Aim for a urine output of at least 0.5 mL/kg/hour.",
+        "Ceftriaxone 2 g IV daily. Give a 500 mL bolus of saline.",
+        "Furosemide 40 mg daily. Your daily sodium should stay under 2000 mg.",
+        "Furosemide 40 mg daily. The sodium goal is 2000 mg.",
+    ],
+)
+def test_limits_of_age_and_amounts_of_what_is_no_drug_are_no_doses_beside_a_right_one(text: str):
+    assert demo(text) == "ok"
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Give mu 40 mEq IV push.", ["ok", "flag"]),
