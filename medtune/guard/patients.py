@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from medtune.guard.amounts import NUMBER, value_of
 from medtune.guard.findings import Context, Population, population_of_age
@@ -68,6 +69,7 @@ _ALLERGY = re.compile(
 )
 
 
+@lru_cache(maxsize=64)  # each dose asks for its sentence, the question and the rules' conditions
 def population_in(text: str) -> Population | None:
     """The population that a text speaks of, by an age or a word; None where it says neither.
 

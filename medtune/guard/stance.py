@@ -7,6 +7,7 @@ negation that is not among the exceptions is read as one.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 from medtune.guard import cues
@@ -105,10 +106,21 @@ def _clause_around(plain: str, sentence: Span, place: Span) -> tuple[str, str]:
     text = plain[sentence.start : sentence.end]
     start, end = place.start - sentence.start, place.end - sentence.start
     # Whether a clause ends is told by the word behind it, which may belong to the place.
-    ends = [found.end() for found in cues.CLAUSE_END.finditer(text) if found.end() <= start]
-    begin = max((at for at in ends if not cues.PARENTHESIS.search(text, 0, at)), default=0)
-    stops = (cues.CLAUSE_END.search(text, end), _condition(text, begin, Span(start, end)))
-    return text[begin:start], text[end : min((s.start() for s in stops if s), default=len(text))]
+    begin = max((one.end for one in _clause_begins(text) if one.end <= start), default=0)
+    stop = min((one.start for one in _clause_ends(text) if one.start >= end), default=len(text))
+    condition = _condition(text, begin, Span(start, end))
+    return text[begin:start], text[end : min(stop, condition.start() if condition else stop)]
+
+
+@lru_cache(maxsize=16)  # a sentence has many places
+def _clause_ends(text: str) -> tuple[Span, ...]:
+    return tuple(Span(*found.span()) for found in cues.CLAUSE_END.finditer(text))
+
+
+@lru_cache(maxsize=16)
+def _clause_begins(text: str) -> tuple[Span, ...]:
+    """Ends of clauses but those within what goes on behind: do not, under any circumstances, X."""
+    return tuple(one for one in _clause_ends(text) if not cues.PARENTHESIS.search(text, 0, one.end))
 
 
 def _condition(text: str, begin: int, place: Span) -> re.Match[str] | None:
