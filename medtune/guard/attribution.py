@@ -23,9 +23,10 @@ _AMOUNT_OF = re.compile(
     re.IGNORECASE,
 )
 _COMES_TO = re.compile(
-    r"(?:[ ](?:output|loss|intake|level|volume|goal|stay|of|is|was|were|has|been|be|should|must"
-    r"|may|can|to|at|about|around|only|below|above|under|over|than|less|more|least|most|up|by|from|fell|rose"
-    r"|remains?|restricted|limited|kept))*[ ]?[:=<>]?[ ]?",
+    r"(?:(?:[,:]|[ ]\()(?=[ ]?(?:about|around|at[ ]least|less[ ]than|no[ ]more[ ]than)\b))?"
+    r"(?:(?:[ ]|(?<=\())(?:output|loss|intake|level|volume|goal|stay|of|is|was|were|has|been|be"
+    r"|should|must|may|can|to|at|about|around|only|below|above|under|over|than|less|more|least|most"
+    r"|up|by|from|fell|rose|remains?|restricted|limited|kept))*[ ]?[:=<>]?[ ]?",
     re.IGNORECASE,
 )
 # Take it for weight loss 5 mg; but not: aim for a urine output of 0.5 mL/kg/hour.

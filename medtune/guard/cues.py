@@ -16,15 +16,17 @@ _HARM = r"""(?:death|fatal|liver|hepat\w+|kidney|renal|injur\w+|toxic\w*|overdos
 # Who must not do this to a drug has to take it; not where the list runs up to the place itself, as
 # in "do not skip or stop": that is then what is denied.
 _STOP = r"(?:stop|omit|miss|skip|discontinue)"
+_CHANGE = r"(?:change|alter|adjust|double|increase|reduce|lower)"
 _SKIP = rf"(?:{_STOP}|delay|withhold|forget(?!\ to))"
 
 NOT_A_CUE = _cue(
     rf"""
     not\ only|no\ longer\ (?:contraindicated|avoided)|not\ contraindicated|not\ just|not\ merely
   | no\ (?:absolute\ |known\ )?contraindications?(?:\ (?:to|for)(?:\ the\ use\ of)?)?
-  | (?:do\ not|\w+n't|never|not|no\ (?:need|reason)\ to|without|rather\ than|cannot)\ (?:\w+ly\ )?
+  | (?:do\ not|\w+n't|(?:do(?:es)?\ not|\w+n't)\ (?:need|have)\ to|never|not
+      |no\ (?:need|reason)\ to|without|rather\ than|cannot)\ (?:\w+ly\ )?
     (?:(?:delay|withhold|{_STOP}(?!(?:,\ \w+)*(?:,?\ n?or\ (?:\w+ly\ )?|,\ )\Z))
-        (?:(?:,\ {_SKIP})*,?\ n?or\ {_SKIP})?
+        (?:(?:,\ {_SKIP})*,?\ n?or\ (?:{_SKIP}|{_CHANGE}))?
       |delaying|hesitate\ to|withholding|forget\ to|wait(?:ing)?(?!\ until\ the)|avoid
       |worry|be\ afraid|fear|fret)
     (?:\ (?:for|giving|taking|using|about))?(?:\ the\ \w+)?
@@ -211,11 +213,13 @@ CONDITION_DENIES = re.compile(
 DENIES_A_LIST = re.compile(
     r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|avoid\w*|refrain\w*|without"
     r"|dangerous|unsafe|under[ ]no[ ]circumstances)\b"
-    r"(?![ ](?:have|has|need|be|mind|panic|worry|require|want|delay|wait|hesitate)\b)",
+    r"(?![ ](?:have|has|need|be|mind|worry|require|want|delay|wait|hesitate)\b"
+    r"|[ ]panic,[ ](?![^.;:,]{0,60},[ ]n?or\b))",
     re.IGNORECASE,
 )
-"""A negation that goes on over commands: do not stop it, skip a dose or change brands. Not: you do
-not have a fever, take it or call."""
+"""A negation that goes on over commands: do not stop it, skip a dose or change brands; do not
+panic, stop it, or skip a dose. Not: you do not have a fever, take it or call; do not panic, take it
+or call."""
 URGED = re.compile(
     rf"""(?:\A\W*|,\ |\b(?:and|then|also|now|please|just|i|we|should|must|can|could|may|might|would
       |will)\ (?:\w+ly\ )?)

@@ -17,7 +17,7 @@ from medtune.guard.dose import Dose
 from medtune.guard.findings import Span
 from medtune.guard.pieces import OF_PIECES, Pieces, behind_a_dose, pieces_at
 from medtune.guard.routes import Route, routes
-from medtune.guard.schedules import Schedule, schedule, schedule_start
+from medtune.guard.schedules import Schedule, num_doses, schedule, schedule_start
 
 _MARKS = r"[*_#>|\s-]{0,8}(?:\d{1,2}[.)][ ])?[*_\s]{0,8}"
 _BEHIND_LABEL = r"[*_\s]*(?:[:=|?]|-[ ])"
@@ -137,7 +137,10 @@ def _told_alone(plain: str, sentence: Span) -> _Told | None:
     is_of_dose = found is not None and _is_of_dose(plain, sentence, found[1])
     if not pieces and not is_of_dose:
         return None
-    return _Told(_each_time(found[0]) if found else None, None, pieces, is_labelled=False)
+    often = _each_time(found[0]) if found else None
+    if often and not often.num_doses:  # repeat every 5 minutes, up to 3 doses
+        often = often._replace(num_doses=num_doses(plain, start, end))
+    return _Told(often, None, pieces, is_labelled=False)
 
 
 def _labelled(plain: str, start: int, end: int) -> _Told | None:

@@ -28,7 +28,7 @@ _AGE = re.compile(
       | \b(?:who|he|she|son|daughter|boy|girl|child|patient)
         (?:[ ]is|'s|[ ](?:has[ ])?(?:just[ ])?turned)[ ](?P<is>{NUMBER})
         (?=[ ]?(?:[.,;!?)]|\Z)|[ ](?:and|has|had|who)\b)(?![.,]\d)
-      | (?<!['\w])(?:boy|girl|child|son|daughter|(?:fe)?male|m|f|born),?[ ]
+      | (?<!['\w])(?<!\d[ ])(?:boy|girl|child|son|daughter|(?:fe)?male|m|f|born),?[ ]
         \(?(?P<being>{NUMBER})[ ]?
         {_UNIT.format("beingunit")}(?:\)|[.,;]|\Z|[ ]ago\b)""",
     re.IGNORECASE | re.VERBOSE,

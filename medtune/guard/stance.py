@@ -37,7 +37,7 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     others = [
         found
         for found in negations
-        if _is_of_other(found, before, behind) or _stops_at_command(found, upto)
+        if _is_of_other(found, before, behind) or _stops_at_command(found, upto, behind)
     ]
     is_against = cues.AGAINST_BEHIND.search(behind) is not None
     is_urged = cues.URGED.search(upto) is not None
@@ -86,13 +86,16 @@ def _is_of_other(negation: re.Match[str], before: str, behind: str) -> bool:
     return goes_on and cues.IS_ADVISED.search(cues.REASON.split(behind)[0]) is not None
 
 
-def _stops_at_command(negation: re.Match[str], upto: str) -> bool:
+def _stops_at_command(negation: re.Match[str], upto: str, behind: str) -> bool:
     """Whether a command up to a place is likely none of what is denied: no fever, take X or call.
 
     Its clause goes on over the comma, as an "or" between commands may make them one list.
     """
-    is_command = cues.COMMAND_BEHIND_COMMA.search(upto, negation.end()) is not None
-    return is_command and not cues.DENIES_A_LIST.match(upto, negation.start())
+    start = negation.start()
+    if not cues.COMMAND_BEHIND_COMMA.search(upto, start):
+        return False
+    denying = cues.DENIES_A_LIST.finditer(upto + behind)
+    return not any(one.start() <= start < one.end() for one in denying)
 
 
 def _main_clause(before: str) -> str:

@@ -162,6 +162,8 @@ def test_a_drug_that_is_itself_denied_beside_other_advice_is_ok(text: str):
         ("pregnant", "Never skip or delay your methotrexate."),
         ("pregnant", "Do not stop or change warfarin during pregnancy."),
         ("pregnant", "Never stop or lower valproate on your own."),
+        ("pregnant", "Do not stop, skip or change your lisinopril while you are pregnant."),
+        ("pregnant", "You do not need to stop or change valproate."),
         ("pregnant", "Do not suddenly stop or lower lisinopril."),
         ("penicillin", "Do not miss or delay a dose of amoxicillin."),
         ("penicillin", "Never miss, skip, or delay a dose of amoxicillin."),
@@ -193,6 +195,11 @@ def test_who_must_not_reduce_a_dose_above_its_limit_is_told_to_take_it():
         ("pregnant", "Do not be alarmed, continue lisinopril 10 mg daily or increase it to 20 mg."),
         ("pregnant", "Her INR has not risen, continue warfarin 5 mg daily or increase it."),
         ("anybody", "You don't have ketones, stop insulin or skip a dose."),
+        ("anybody", "If you have no bleeding, stop warfarin or skip the next three doses."),
+        ("anybody", "The wound is not infected, stop apixaban or start aspirin before surgery."),
+        ("anybody", "You are not at risk, discontinue warfarin or skip it on weekends."),
+        ("anybody", "Do not panic, skip your insulin tonight or take half."),
+        ("kidneys", "Do not panic, take ibuprofen 600 mg or call us."),
     ],
 )  # fmt: skip
 def test_a_negation_before_commands_that_an_or_joins_is_likely_none_of_them(
@@ -383,6 +390,7 @@ def test_a_condition_is_met_by_the_context_or_by_what_the_question_says(
         ("Gestational age 34 weeks, BP 180/110.", None),
         ("gestational age: 34 weeks", None),
         ("M 12 weeks, fever", "child"),
+        ("55 M (2 weeks) of high blood pressure", None),
         ("f (12 weeks) with fever", "child"),
         ("She is 14 weeks pregnant.", None),
         ("She is 4 days postpartum.", None),

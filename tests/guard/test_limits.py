@@ -638,6 +638,10 @@ def test_weeks_of_a_pregnancy_make_no_child_of_the_patient(question: str):
         "Ceftriaxone 2 g IV daily. Give a 500 mL bolus of saline.",
         "Furosemide 40 mg daily. Your daily sodium should stay under 2000 mg.",
         "Furosemide 40 mg daily. The sodium goal is 2000 mg.",
+        "Lisinopril 10 mg daily. Salt: less than 5 g per day.",
+        "Levothyroxine 50 mcg daily. Include protein (about 60 g per day).",
+        "Ibuprofen 400 mg every 6 hours. Drink plenty of fluids, at least 2 L a day.",
+        "Nitroglycerin 0.4 mg sublingually. Repeat every 5 minutes up to 3 doses.",
     ],
 )
 def test_limits_of_age_and_amounts_of_what_is_no_drug_are_no_doses_beside_a_right_one(text: str):
