@@ -178,6 +178,11 @@ _COMMAND_BEHIND_COMMA = r"""(?:please\ )?(?:stop|hold|discontinue|initiate|admin
 COMMAND_BEHIND_COMMA = re.compile(
     rf",[ ](?:{_COMMAND}|{_COMMAND_BEHIND_COMMA})", re.IGNORECASE | re.VERBOSE
 )
+"""Behind a negation its clause goes on, where an "or" may make a list of them."""
+COMMAND_TO_DO = re.compile(rf",[ ]{_COMMAND}", re.IGNORECASE | re.VERBOSE)
+"""Rather than to stop: you should not drive, take it or call."""
+JOINED = re.compile(r"[^.;:]{0,60}?(?P<comma>,?)[ ]n?or\b", re.IGNORECASE)
+"""Behind a place. With a comma it ends a list: do not panic, take it, or skip a meal."""
 CLAUSE_END = re.compile(
     rf"""[;:]|(?<!\w)(?:but|however|yet|so)(?!\w)|(?=\b(?:although|though|whereas)\b)|\ -+\ |--
       | ,?\ (?:and|then|and\ then)\ (?={_COMMAND}|(?:he|she|it|they|we|you|i)\b)
@@ -204,15 +209,17 @@ Not behind a subject, whose verb comes later: using X if you have Y is unsafe.""
 IS_SUBJECT = re.compile(
     r"\A\W*(?:\w+ing|(?:the[ ])?use[ ]of|to[ ]\w+|any|no)\b[^,]*\Z", re.IGNORECASE
 )
+_NO_SUBJECT = r"""(?:on|in|at|with|have|has|had|is|are|was|were|feels?|needs?|takes?|gets?|pregnant
+    |breast\w*|ill|sick|unwell|old|young|weak|\w+ing|\w+ed)"""
 CONDITION_DENIES = re.compile(
-    r"[ ]\w+[ ](?:[\w-]+[ ])?(?:(?:\w+s|both)[ ](?:are|do|were|cannot)|(?:he|she|it|they|you|that)"
-    r"[ ](?:is|are|was|were|does|do|has|have|can|cannot|could))(?:[ ]not|n't|(?<=cannot))\b",
-    re.IGNORECASE,
+    rf"""[ ](?:if|unless|when(?:ever)?|while|until|till)[ ](?:(?!{_NO_SUBJECT}[ ])[\w-]+[ ]){{1,3}}
+      (?:cannot|(?:is|are|was|were|does|do|has|have|can|could)(?:[ ]not|n't|[ ]contraindicated
+        |[ ]unsafe|[ ]dangerous))\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
-"""A condition with a negation of its own: if cephalosporins are not tolerated."""
+"""A condition with a negation of its own: if acetaminophen is not tolerated."""
 DENIES_A_LIST = re.compile(
-    r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|avoid\w*|refrain\w*|without"
-    r"|dangerous|unsafe|under[ ]no[ ]circumstances)\b"
+    r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|under[ ]no[ ]circumstances)\b"
     r"(?![ ](?:have|has|need|be|mind|worry|require|want|delay|wait|hesitate)\b"
     r"|[ ]panic,[ ](?![^.;:,]{0,60},[ ]n?or\b))",
     re.IGNORECASE,

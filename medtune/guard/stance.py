@@ -44,7 +44,7 @@ def stance(plain: str, sentence: Span, place: Span, *, is_maximum: bool = False)
     if cues.AGAINST_RIGHT_BEHIND.match(behind) or len(others) < len(negations):
         return "against"
     if is_against and (negations or not is_urged):
-        return "against"
+        return "mixed" if cues.CONDITION_DENIES.search(behind) and not negations else "against"
     if plain[sentence.start : sentence.end].rstrip("\"')").endswith("?"):
         return "asked"
     if cues.REPORTED_BEFORE.search(_main_clause(before)):
@@ -94,6 +94,9 @@ def _stops_at_command(negation: re.Match[str], upto: str, behind: str) -> bool:
     start = negation.start()
     if not cues.COMMAND_BEHIND_COMMA.search(upto, start):
         return False
+    joined = cues.JOINED.match(behind)
+    if joined and not joined["comma"] and cues.COMMAND_TO_DO.search(upto, start):
+        return True
     denying = cues.DENIES_A_LIST.finditer(upto + behind)
     return not any(one.start() <= start < one.end() for one in denying)
 
@@ -134,11 +137,13 @@ def _condition(text: str, begin: int, place: Span) -> re.Match[str] | None:
     found = cues.CONDITION.search(text, place.end)
     if not found or cues.URGED.search(text[begin : place.end]):
         return found
-    if cues.IS_SUBJECT.match(text[begin : place.start]):
-        is_advised = cues.IS_ADVISED.match(text, place.end + 1)
-        return found if is_advised else None
-    is_advised = cues.ADVISED_BEHIND.search(text, place.end, found.start())
-    return found if is_advised or cues.CONDITION_DENIES.match(text, found.start()) else None
+    before = text[begin : place.start]
+    if cues.IS_SUBJECT.match(before):
+        is_advised = cues.IS_ADVISED.match(text, place.end + 1) is not None
+    else:
+        between = cues.ADVISED_BEHIND.search(text, place.end, found.start())
+        is_advised = between is not None or cues.ADVISED_BEFORE.search(before) is not None
+    return found if is_advised else None
 
 
 def _without_lookalikes(text: str) -> str:

@@ -200,6 +200,9 @@ def test_who_must_not_reduce_a_dose_above_its_limit_is_told_to_take_it():
         ("anybody", "You are not at risk, discontinue warfarin or skip it on weekends."),
         ("anybody", "Do not panic, skip your insulin tonight or take half."),
         ("kidneys", "Do not panic, take ibuprofen 600 mg or call us."),
+        ("kidneys", "You should not drive, take ibuprofen 400 mg or call for help."),
+        ("kidneys", "Avoid dehydration, take ibuprofen 400 mg, or use ice."),
+        ("kidneys", "Do not take ibuprofen, use naproxen or start diclofenac."),
     ],
 )  # fmt: skip
 def test_a_negation_before_commands_that_an_or_joins_is_likely_none_of_them(
@@ -237,6 +240,8 @@ def test_commands_in_a_list_of_what_not_to_do_are_all_denied(text: str):
         ("dialysis", "Ibuprofen while on dialysis is not recommended."),
         ("anybody", "To stop insulin when you feel unwell is dangerous and should be avoided."),
         ("anybody", "Stopping insulin when you are ill is dangerous."),
+        ("kidneys", "Taking ibuprofen if you have asthma is not safe."),
+        ("kidneys", "Ibuprofen is not recommended if you have kidney disease."),
     ],
 )  # fmt: skip
 def test_a_warning_that_says_when_is_ok(patient: str, text: str):
@@ -255,6 +260,10 @@ def test_a_warning_of_a_dose_above_its_limit_that_says_when_is_a_flag():
         ("penicillin", "Amoxicillin 500 mg three times daily if cephalosporins are not tolerated.",
          "violation"),
         ("penicillin", "Amoxicillin if cephalosporins are not tolerated.", "flag"),
+        ("kidneys", "Consider taking ibuprofen if acetaminophen is not tolerated.", "violation"),
+        ("kidneys", "Adding ibuprofen when acetaminophen is contraindicated works well.", "flag"),
+        ("pregnant", "Starting warfarin while heparin is not available is reasonable.", "flag"),
+        ("pregnant", "Recommending warfarin if heparin is not tolerated.", "flag"),
         ("kidneys", "Take ibuprofen when it is not a bad day.", "violation"),
         ("kidneys", "Ibuprofen is best if acetaminophen cannot be used.", "violation"),
         ("kidneys", "Taking ibuprofen is fine when you are not on dialysis.", "violation"),
