@@ -219,7 +219,8 @@ CONDITION_DENIES = re.compile(
 )
 """A condition with a negation of its own: if acetaminophen is not tolerated."""
 DENIES_A_LIST = re.compile(
-    r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)|under[ ]no[ ]circumstances)\b"
+    r"(?:do[ ]not|don't|never|(?:should|must|may)(?:[ ]not|n't)"
+    r"|(?:dangerous|unsafe)[ ]to|under[ ]no[ ]circumstances)\b"
     r"(?![ ](?:have|has|need|be|mind|worry|require|want|delay|wait|hesitate)\b"
     r"|[ ]panic,[ ](?![^.;:,]{0,60},[ ]n?or\b))",
     re.IGNORECASE,

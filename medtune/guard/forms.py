@@ -33,9 +33,9 @@ _INSTRUCTIONS = re.compile(
 """Labels of lines that may be about something else: Instructions: check your glucose daily."""
 _LEADS_TO_SCHEDULE = re.compile(
     r"(?:[\s*_,(]|\b(?:please|to|be|taken?|give|given|used?|inject(?:ed)?|administer(?:ed)?|repeat"
-    r"|appl(?:y|ied)|it|this|them|(?:each|one|this|the)[ ]dose|one|two|\d{1,2}|by|mouth|orally|po"
-    r"|p\.o\.?|iv|im|sc|sq|subcutaneously|intravenously|with|food|water|milk|on|an|empty|stomach"
-    r"|up|as|needed|prn|about|at|most|no|more|than)(?!\w))*",
+    r"|appl(?:y|ied)|swallow(?:ed)?|chew(?:ed)?|whole|it|this|them|each|the|dose|one|two|\d{1,2}"
+    r"|by|mouth|orally|po|p\.o\.?|iv|im|sc|sq|subcutaneously|intravenously|with|food|water|milk|on"
+    r"|an|empty|stomach|up|as|needed|prn|about|at|most|no|more|than|for[ ]\w+)(?!\w))*",
     re.IGNORECASE,
 )
 _AT_MEALS = re.compile(r"(?:before|with|after|at)[ ]meals?\b", re.IGNORECASE)
@@ -50,7 +50,7 @@ _TAKE_IT = re.compile(
     r"(?:take|taken|give|given|use|used|inject|injected|administer|administered|repeat|repeated"
     r"|do(?=[ ](?:it|this|that)\b))"
     r"(?:[ ](?:it|this|them|that|(?:this|the|each)[ ]dose))?"
-    r"(?:[ ](?:again|up[ ]to|at[ ]most|as[ ]needed|orally|by[ ]mouth|iv|im|sc"
+    r"(?:[ ](?:again|up[ ]to|at[ ]most|as[ ]needed|orally|by[ ]mouth|iv|im|sc|for[ ]\w+"
     r"|with[ ](?:food|water|milk)))*"
     rf"[ ](?={_OFTEN}|(?:at|in[ ]the|with|before|after)\b)",
     re.IGNORECASE,

@@ -216,6 +216,7 @@ def test_a_negation_before_commands_that_an_or_joins_is_likely_none_of_them(
     [
         "Don't double up, skip doses, stop insulin, or change brands without advice.",
         "Do not panic, stop insulin, or skip meals.",
+        "It is dangerous to skip insulin, stop warfarin, or quit steroids abruptly.",
         "You should not double doses, stop insulin or change brands.",
         "Under no circumstances double a dose, stop insulin or change brands.",
     ],
