@@ -85,6 +85,7 @@ REJECTED_LIST = re.compile(
 )
 """With a comma alone: rather than A, B 5 mg daily; but also: rather than A, B or C, use D."""
 ENDS_IN_A_LIST = re.compile(r"\b(?:and|or|nor)[ ](?:(?:any|all)[ ])?(?:other[ ])?\Z", re.IGNORECASE)
+"""Before a place that belongs to what is rejected: rather than A, B or any other X."""
 MAIN_CLAUSE = re.compile(
     r"""\A\W*(?:because|since|as|if|unless|when(?:ever)?|while|given|although|though|whereas|until|to|for
       |in[ ]order[ ]to|due[ ]to|owing[ ]to|with)\b.*(?P<comma>,)[ ]
@@ -209,6 +210,7 @@ Not behind a subject, whose verb comes later: using X if you have Y is unsafe.""
 IS_SUBJECT = re.compile(
     r"\A\W*(?:\w+ing|(?:the[ ])?use[ ]of|to[ ]\w+|any|no)\b[^,]*\Z", re.IGNORECASE
 )
+"""A clause up to a place that begins with its subject: taking X ..., whose verb comes later."""
 _NO_SUBJECT = r"""(?:on|in|at|with|have|has|had|is|are|was|were|feels?|needs?|takes?|gets?|pregnant
     |breast\w*|ill|sick|unwell|old|young|weak|\w+ing|\w+ed)"""
 CONDITION_DENIES = re.compile(

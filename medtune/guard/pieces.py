@@ -25,7 +25,9 @@ class Pieces(NamedTuple):
 
 _MAX_PLAIN = 30
 _MAX_BEHIND_A_DOSE = 10
-"""More pieces than these are taken by nobody: then the number is likely an amount."""
+_MAX_HALVED = 3
+"""More pieces than these are taken by nobody, and no halves beyond: then the number is likely an
+amount."""
 _RANGE = rf"(?P<n>{NUMBER})(?:[ ]?(?:-|to|or)[ ]?(?P<m>{NUMBER}))?"
 _AT_ONCE = r"(?:at[ ](?:a|one|the[ ]same)[ ]time|at[ ]once|together)\b"
 # Not: take 4 hours later; take 12 a day, which is how often one is taken.
@@ -73,9 +75,9 @@ def behind_a_dose(pieces: Pieces) -> Pieces | None:
 
     Warfarin 5 mg daily, take 7.5 on Sundays; but perhaps: 5 mg daily, take 10 every night.
     """
-    is_whole = (2 * pieces.high).denominator == 1 and pieces.high <= _MAX_BEHIND_A_DOSE
-    is_amount = not is_whole or (pieces.high > 3 and pieces.high.denominator > 1)
-    return None if is_amount else pieces._replace(is_doubtful=True)
+    count = pieces.high
+    is_count = count <= _MAX_BEHIND_A_DOSE and (count.denominator == 1 or count <= _MAX_HALVED)
+    return pieces._replace(is_doubtful=True) if is_count else None
 
 
 def _read(found: re.Match[str] | None) -> Pieces | None:

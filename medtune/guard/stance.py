@@ -130,9 +130,9 @@ def _clause_begins(text: str) -> tuple[Span, ...]:
 
 
 def _condition(text: str, begin: int, place: Span) -> re.Match[str] | None:
-    """A condition behind a place that says nothing of it: use X if Y is not tolerated.
+    """A condition behind a place whose words say nothing of it: use X if Y is not tolerated.
 
-    It says all of a subject that no command and no dose comes before: X while pregnant is unsafe.
+    None where the verb of the place comes behind the condition: X while pregnant is unsafe.
     """
     found = cues.CONDITION.search(text, place.end)
     if not found or cues.URGED.search(text[begin : place.end]):
