@@ -79,6 +79,9 @@ _ALL_AT_ONCE = re.compile(
     re.IGNORECASE,
 )
 """Right behind a total of a day. Not: 3 g/day once the pain is controlled; 3 g/day now."""
+_STRENGTH_BEHIND = re.compile(
+    rf"[ ]of[ ]{NUMBER}[ ]?(?:mg|mcg|micrograms?|milligrams?|g|grams?)\b", re.IGNORECASE
+)
 _DOSES_BEHIND = re.compile(r"[ ](?:\w+[ ])?doses\b", re.IGNORECASE)
 _WITHIN = re.compile(
     rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
@@ -393,6 +396,8 @@ def _with_strengths(plain: str, doses: Sequence[Dose]) -> Iterator[Dose]:
     """
     strength: Dose | None = None
     for dose in doses:
+        if dose.measure.unit in TABLETS and _STRENGTH_BEHIND.match(plain, dose.span.end):
+            continue  # 2 tablets of 500 mg are read as that many milligrams
         if strength and _is_count_of(plain, dose, strength):
             is_near = strength.sentence == dose.sentence
             yield replace(

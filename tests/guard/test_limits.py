@@ -343,6 +343,22 @@ def test_an_amount_in_brackets_is_of_one_tablet_or_of_all(text: str, expected: s
     assert expected in {one.verdict for one in findings(text) if "compared" not in one.message}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Take alpha 1000 mg (2 tablets of 500 mg) every 6 hours.", "ok"),
+        ("Take 1000 mg (2 tablets of 500 mg) of alpha.", "ok"),
+        ("Alpha: 1 g (2 tablets of 500 mg each), up to 4 times a day.", "ok"),
+        ("Take alpha 4000 mg (8 tablets of 500 mg).", "violation"),
+        ("Take 8 tablets of 500 mg of alpha.", "violation"),
+    ],
+)
+def test_tablets_that_bring_their_own_strength_are_none_of_the_amount_before(
+    text: str, expected: str
+):
+    assert {one.verdict for one in findings(text)} == {expected}
+
+
 def test_a_strength_behind_a_drug_is_taken_as_often_as_its_tablets_are_counted():
     assert verdict("Take 20 alpha 500 mg tablets.") == "violation"
     assert verdict("Take two alpha 500 mg tablets.") == "ok"
