@@ -104,10 +104,13 @@ def probe(
     else:
         families = read_sealed(confirm, probes=probes, folders=folders)
     if not Path(adapter).exists():
-        raise AdapterError(f"{adapter}: there is no run or adapter here")
+        raise AdapterError(f"{adapter}: there is no run or adapter here; give the folder of one")
     subject = find_subject(str(adapter), base=base, dtype=dtype, offline=offline, progress=progress)
     if subject.adapter is None:
         raise AdapterError(f"{adapter} is a base: probes compare an adapter with its base")
+    # What cannot be asked takes no name, and does not use up the one opening of sealed items.
+    encoder = Encoder(subject.template)
+    require_askable(families, encoder, subject.located.context_tokens)
     is_private = private or is_of_patients(subject)
     called = "confirm" if confirm else suite
     batch_size = batch_size or own_batch_size()
@@ -125,9 +128,7 @@ def probe(
             require_unopened(confirm, conditions["adapter_digest"], sealed)
         started = provenance.now()
         rows, notes = read_training_rows(subject, offline=offline, progress=progress)
-        panel = _load(subject, batch_size)
-        # What cannot be asked takes no name, and does not use up the one opening.
-        require_askable(families, panel.encoder, subject.located.context_tokens)
+        panel = _load(subject, encoder, batch_size)
         if not is_begun:
             if confirm is not None:
                 require_unopened(confirm, conditions["adapter_digest"], sealed)
@@ -152,14 +153,14 @@ def probe(
     return Probed(path=folder, report=report)
 
 
-def _load(subject: Subject, batch_size: int) -> Panel:
+def _load(subject: Subject, encoder: Encoder, batch_size: int) -> Panel:
     assert subject.adapter is not None
     frozen = models.load_model(subject.located, subject.base, subject.tokenizer)
     return Panel(
         model=models.load_adapter(frozen, subject.adapter),
         base=frozen,
         adapter_digest=models.adapter_digest(subject.adapter),
-        encoder=Encoder(subject.template),
+        encoder=encoder,
         pad_id=subject.pad_id,
         batch_size=batch_size,
     )

@@ -124,8 +124,8 @@ def _refuse_taken(run: Path, *, existed: bool, resume: bool) -> None:
         raise RunExistsError(f"there is no run {run} to resume")
     if is_finished(run):
         raise RunExistsError(
-            f"{run} is a finished run; give another name (name=...), another folder (--out), or "
-            "remove it"
+            f"{run} is a finished run; give another name (name=..., or --name), another folder "
+            "(--out), or remove it"
         )
     if existed and not resume:
         raise RunExistsError(

@@ -101,6 +101,11 @@ def write_family(folder: Path, items: list[dict[str, object]], **plan: object) -
     return folder
 
 
+def stop(*_: object, **__: object) -> None:
+    """Stands in for a step at which a run is interrupted."""
+    raise KeyboardInterrupt
+
+
 def probed(run: Path, site: Path, **options: object) -> medtune.Probed:
     return medtune.probe(run, **{"probes": ["ours"], "folders": [site]} | options)
 
@@ -249,9 +254,6 @@ def test_what_an_adapter_of_patients_rows_writes_is_kept_nowhere(
 def test_a_stopped_run_keeps_what_an_adapter_of_patients_rows_wrote_in_its_own_folder(
     own_run: Path, site: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     whole = probed(own_run, site, suite="full", private=True, name="whole").report
     monkeypatch.setattr("medtune.pairing.coherence_result", stop)
     with pytest.raises(KeyboardInterrupt):
@@ -283,9 +285,6 @@ def test_a_run_that_is_private_is_not_continued_in_public_or_the_other_way_round
 def test_training_that_stops_at_its_probes_keeps_their_private_answers(
     own_run: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
     folder = own_run.parents[1]
     values = recipe(
         folder / "base", folder / "rows", data={"private": True}, train={"max_steps": 2}
@@ -444,9 +443,6 @@ def test_sealed_items_that_cannot_be_asked_stay_unopened(
 def test_sealed_items_are_asked_after_a_stop_at_any_step_and_by_one_run_alone(
     own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     site, sealed = sealed_site(tmp_path)
     steps = ("medtune.probing.record_opened", "medtune.probing.probe_report")
     for number, step in enumerate(steps):

@@ -66,7 +66,10 @@ def read_probes(folder: Path) -> ProbeReport:
             f"{folder / PROBES}: schema version {version}; this medtune reads {PROBES_VERSION}"
         )
     if values.pop("outcomes_sha256", None) != sha256_file(folder / OUTCOMES):
-        raise EvaluationError(f"{folder / OUTCOMES} is not the file that {PROBES} was made from")
+        raise EvaluationError(
+            f"{folder / OUTCOMES} is not the file that {PROBES} was made from; "
+            "restore both, or run the probes again"
+        )
     try:
         return _read(values, text, content)
     except (ValueError, TypeError) as error:

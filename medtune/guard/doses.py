@@ -34,7 +34,7 @@ from medtune.guard.schedules import (
 )
 from medtune.guard.sentences import sentences
 from medtune.guard.shared import is_shared
-from medtune.guard.units import Measure
+from medtune.guard.units import MASS_WORDS, Measure
 
 _MAXIMUM = re.compile(
     r"""(?:\bmax(?:imum|imal|\.)?\b[^.;,]{0,60}?|\bup[ ]to|\bnot[ ](?:to[ ])?exceed(?:ing)?
@@ -79,9 +79,7 @@ _ALL_AT_ONCE = re.compile(
     re.IGNORECASE,
 )
 """Right behind a total of a day. Not: 3 g/day once the pain is controlled; 3 g/day now."""
-_STRENGTH_BEHIND = re.compile(
-    rf"[ ]of[ ]{NUMBER}[ ]?(?:mg|mcg|micrograms?|milligrams?|g|grams?)\b", re.IGNORECASE
-)
+_STRENGTH_BEHIND = re.compile(rf"[ ]of[ ]{NUMBER}[ ]?(?:{MASS_WORDS})(?!\w)", re.IGNORECASE)
 _DOSES_BEHIND = re.compile(r"[ ](?:\w+[ ])?doses\b", re.IGNORECASE)
 _WITHIN = re.compile(
     rf"\b(?:over|during)[ ](?:at[ ]least[ ]|about[ ])?(?P<number>{NUMBER}|an?)"
@@ -139,8 +137,8 @@ def _of_sentence(
     used = sentence.start
     for place, (quantity, after) in enumerate(amounts):
         owner = drug_of(plain, sentence, Span(quantity.span.start, after.end), mentions, names)
-        is_given = _GIVEN_RIGHT_BEFORE.search(plain[sentence.start : quantity.span.start])
-        owner = _of_earlier(owner, carried, is_given=is_given is not None)
+        told = _GIVEN_RIGHT_BEFORE.search(plain[sentence.start : quantity.span.start])
+        owner = _of_earlier(owner, carried, is_told_to_give=told is not None)
         mention = owner.mention
         others = [m.span.start for m in mentions if m.kind != "no_drug" and m != mention]
         starts = [*others, *(other.span.start for other, _ in amounts[place + 1 :])]
@@ -173,7 +171,7 @@ def _amounts(plain: str, sentence: Span) -> Iterator[tuple[Quantity, Tail]]:
             yield quantity, after
 
 
-def _of_earlier(owner: Owner, carried: Mention | None, *, is_given: bool) -> Owner:
+def _of_earlier(owner: Owner, carried: Mention | None, *, is_told_to_give: bool) -> Owner:
     """What an amount is of, where its own sentence names no drug: the one that was named before.
 
     Water, blood or weight in the sentence take no dose from that: take 200 mg and check your blood
@@ -182,7 +180,7 @@ def _of_earlier(owner: Owner, carried: Mention | None, *, is_given: bool) -> Own
     if owner.mention is None:
         return Owner(carried)
     is_open = owner.is_doubtful and owner.mention.kind == "no_drug"
-    return Owner(carried, is_doubtful=True) if is_open and (carried or is_given) else owner
+    return Owner(carried, is_doubtful=True) if is_open and (carried or is_told_to_give) else owner
 
 
 @dataclass(frozen=True, slots=True)

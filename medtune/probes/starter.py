@@ -75,7 +75,9 @@ def write_family(name: str, folder: Path) -> Path:
     except FileExistsError:
         raise RecipeError(f"{made} is there already; nothing was written") from None
     except OSError as error:
-        raise RecipeError(f"{made}: the folder cannot be made ({error.strerror})") from error
+        raise RecipeError(
+            f"{made}: the folder cannot be made ({error.strerror}); give another name or --folder"
+        ) from error
     write_text(made / PLAN, _PLAN.format(name=name))
     lines = [json.dumps(_SHARED | item) for item in _ITEMS]
     write_text(made / ITEMS, "".join(f"{line}\n" for line in lines))
